@@ -1,0 +1,51 @@
+# What each target does is told in docs/settings.md and by `make help`.
+PYTHON ?= python3
+VENV := .venv/bin
+LOCAL := $(VENV)/python -m deploy.local
+
+.DEFAULT_GOAL := help
+.PHONY: help venv up down reset test check lint types imports migrations smoke manage lock
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+venv: ## Create .venv and install the hashed lock, when either has changed.
+	@$(PYTHON) -m deploy.local.bootstrap
+
+up: venv ## Start everything, send one real message, stay until Ctrl-C.
+	@$(LOCAL) up
+
+down: ## Stop a running `make up` from another terminal.
+	@$(PYTHON) -m deploy.local down
+
+reset: ## Remove every piece of local data (var/).
+	@$(PYTHON) -m deploy.local reset
+
+test: venv ## Run the whole suite, or a part: make test ARGS="tests/deploy -x".
+	@$(LOCAL) browser $(ARGS)
+	@$(LOCAL) run $(VENV)/python -m pytest $(ARGS)
+
+check: lint types imports migrations test smoke ## What CI runs.
+
+lint: venv
+	$(VENV)/ruff format --check .
+	$(VENV)/ruff check .
+
+types: venv
+	@$(LOCAL) run $(VENV)/mypy
+
+imports: venv
+	@$(LOCAL) run $(VENV)/lint-imports
+
+migrations: venv
+	@$(LOCAL) run $(VENV)/python manage.py makemigrations --check --dry-run
+
+smoke: venv ## `make up` from a clean clone of HEAD, looked at from outside.
+	@$(VENV)/python -m deploy.smoke
+
+manage: venv ## A manage.py command: make manage ARGS="check".
+	@$(LOCAL) run $(VENV)/python manage.py $(ARGS)
+
+lock: venv ## Compile requirements*.in to requirements*.txt with hashes.
+	$(VENV)/uv pip compile --quiet --universal --python-version 3.11.0 --generate-hashes $(UPGRADE) requirements.in -o requirements.txt
+	$(VENV)/uv pip compile --quiet --universal --python-version 3.11.0 --generate-hashes $(UPGRADE) -c requirements.txt requirements-dev.in -o requirements-dev.txt
