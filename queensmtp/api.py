@@ -1,0 +1,154 @@
+"""What every API view shares: strict JSON, one error shape, one tenant transaction a request."""
+
+import logging
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
+
+import orjson
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework import exceptions
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from queensmtp import errors, json_body, tenancy
+from queensmtp.errors import ApiError, FieldError
+from queensmtp.scopes import PUBLIC
+
+PROBLEM_JSON = "application/problem+json"
+
+logger = logging.getLogger(__name__)
+
+
+class ApiView(APIView):
+    """A resource under /v1. It declares its scope, or cannot be reached."""
+
+    # One scope for the view, or one for each method.
+    scope: ClassVar[str | dict[str, str]]
+    # The audit event of each method: written by actions, or by the middleware for what they
+    # do not see (reads, refusals).
+    audit_events: ClassVar[dict[str, str]] = {}
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """DRF's dispatch, with the handler inside the tenant's transaction."""
+        self.args, self.kwargs = args, kwargs
+        wrapped = self.initialize_request(request, *args, **kwargs)
+        self.request = wrapped
+        self.headers = self.default_response_headers
+        request.audit_event = self.audit_events.get(str(request.method))
+        try:
+            self.initial(wrapped, *args, **kwargs)
+            handler = getattr(self, str(wrapped.method).lower(), self.http_method_not_allowed)
+            with self.unit_of_work(wrapped):
+                response = handler(wrapped, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - DRF's own edge: rendered or raised again
+            response = self.handle_exception(error)
+        self.response = self.finalize_response(wrapped, response, *args, **kwargs)
+        return self.response
+
+    @classmethod
+    def scope_for(cls, method: str) -> str | None:
+        """The scope that a method needs; None when none was declared, which nobody has."""
+        declared = getattr(cls, "scope", None)
+        if isinstance(declared, dict):
+            return declared.get(method)
+        return declared
+
+    def unit_of_work(self, request: Request) -> AbstractContextManager[None]:
+        if self.scope_for(str(request.method)) == PUBLIC:
+            return nullcontext()
+        return tenancy.tenant(request.actor.tenant_id)
+
+
+class StrictJsonParser(BaseParser):
+    """Reads any body as JSON, whatever it is labelled (wire contract 11)."""
+
+    media_type = "*/*"
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        return json_body.read(stream.read())
+
+
+class JsonRenderer(BaseRenderer):
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(self, data: Any, accepted_media_type: Any = None, context: Any = None) -> bytes:
+        return orjson.dumps(data)
+
+
+class AlwaysJson(BaseContentNegotiation):
+    """Answers JSON to every `Accept`, since clients send all kinds."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(self, request: Request, renderers: Any, suffix: Any = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
+    """Any refusal, in the shape that the caller's `Accept` asks for."""
+    request.error_name = error.name
+    request_id = request.origin.request_id
+    wants_problem = PROBLEM_JSON in request.META.get("HTTP_ACCEPT", "")
+    shape = errors.problem_of if wants_problem else errors.body_of
+    return HttpResponse(
+        orjson.dumps(shape(error, request_id=request_id)),
+        status=error.status,
+        content_type=PROBLEM_JSON if wants_problem else "application/json",
+        headers=error.headers,
+    )
+
+
+def render_error(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
+    """DRF's exception handler; None lets a bug rise to the 500 page."""
+    known = known_error(exc)
+    if known is None:
+        return None
+    return error_response(context["request"]._request, known)
+
+
+def known_error(exc: Exception) -> ApiError | None:
+    """The refusal that an exception of Django or DRF means."""
+    if isinstance(exc, ApiError):
+        return exc
+    if isinstance(exc, Http404):
+        return errors.NotFound()
+    if isinstance(exc, RequestDataTooBig):
+        return errors.PayloadTooLarge()
+    if isinstance(exc, exceptions.ValidationError):
+        return errors.ValidationFailed(errors=list(_field_errors(exc.detail)))
+    if isinstance(exc, exceptions.MethodNotAllowed):
+        return errors.MethodNotAllowed()
+    if isinstance(exc, exceptions.ParseError):
+        return errors.MalformedRequest()
+    if isinstance(exc, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+        return errors.MissingApiKey()
+    if isinstance(exc, exceptions.PermissionDenied | PermissionDenied):
+        return errors.Forbidden("This is not allowed.")
+    return None
+
+
+def _field_errors(detail: Any, path: str = "") -> Any:
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            yield from _field_errors(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(detail, list):
+        for inner in detail:
+            yield from _field_errors(inner, path)
+    else:
+        yield FieldError(path, getattr(detail, "code", "invalid"), str(detail))
+
+
+def json_response(body: Any, *, status: int = 200) -> HttpResponse:
+    """A JSON answer of a view that is not DRF's."""
+    return HttpResponse(orjson.dumps(body), status=status, content_type="application/json")
+
+
+__all__ = ["ApiView", "Response", "error_response", "json_response", "known_error", "render_error"]

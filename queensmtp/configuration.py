@@ -1,0 +1,117 @@
+"""Reads settings from the environment, and stops the start with one line when one is wrong."""
+
+import base64
+import binascii
+import ipaddress
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from queensmtp.client_address import Network
+
+environment = environ.Env()
+
+
+def secret(name: str, *, default: str | None = None) -> str:
+    """The secret in NAME, or in the file that NAME_FILE names."""
+    path = os.environ.get(f"{name}_FILE")
+    if path:
+        try:
+            return Path(path).read_text().strip()
+        except OSError as error:
+            raise ImproperlyConfigured(
+                f"{name}_FILE names {path}, which cannot be read ({error.strerror}): "
+                f"make it readable, or set {name} instead."
+            ) from None
+    value = os.environ.get(name, default)
+    if not value:
+        raise ImproperlyConfigured(
+            f"{name} is not set: set {name}, or {name}_FILE to the path of a file that holds it."
+        )
+    return value
+
+
+def optional_secret(name: str) -> str:
+    """Like `secret`, but '' when it is not given."""
+    given = os.environ.get(name) or os.environ.get(f"{name}_FILE")
+    return secret(name) if given else ""
+
+
+def numbered_keys(name: str) -> list[tuple[int, str]]:
+    """`2:<base64 of 32 bytes>,1:<base64 of 32 bytes>`: newest first, each with its number."""
+    found = []
+    for part in secret(name).split(","):
+        number, colon, encoded = part.strip().partition(":")
+        if not (colon and number.isdigit() and 0 < int(number) < 256 and _is_32_bytes(encoded)):
+            raise ImproperlyConfigured(
+                f"{name} must read `1:<base64 of 32 bytes>`, several separated by commas, newest "
+                f"first; `openssl rand -base64 32` makes one."
+            )
+        found.append((int(number), encoded))
+    return found
+
+
+def database(name: str) -> dict[str, Any]:
+    """A database from its URL; the host may be a percent-encoded socket folder."""
+    if not os.environ.get(name):
+        raise ImproperlyConfigured(
+            f"{name} is not set: give a URL such as postgres://app:password@host:5432/queensmtp "
+            f"(`make up` makes one for the embedded server)."
+        )
+    try:
+        found: dict[str, Any] = environment.db(name)
+    except Exception:
+        raise ImproperlyConfigured(f"{name} is not a database URL.") from None
+    found["HOST"] = unquote(found.get("HOST") or "")
+    return found
+
+
+def networks(name: str) -> list[Network]:
+    """Address ranges, separated by commas."""
+    found = []
+    for text in environment.list(name, default=[]):
+        try:
+            found.append(ipaddress.ip_network(text.strip()))
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{name} holds {text!r}, which is no address range ({error}): "
+                f"write it like 10.0.0.0/8."
+            ) from None
+    return found
+
+
+def number(name: str, *, default: int, at_least: int = 0) -> int:
+    """A whole number."""
+    text = os.environ.get(name, str(default))
+    if not text.isdigit() or int(text) < at_least:
+        raise ImproperlyConfigured(
+            f"{name} is {text!r}: give a whole number of at least {at_least}."
+        )
+    return int(text)
+
+
+def choice(name: str, *, options: tuple[str, ...], default: str) -> str:
+    """One of a closed list."""
+    value = os.environ.get(name, default)
+    if value not in options:
+        raise ImproperlyConfigured(f"{name} is {value!r}: choose one of {', '.join(options)}.")
+    return value
+
+
+def flag(name: str, *, default: bool) -> bool:
+    """true or false."""
+    text = os.environ.get(name, str(default)).lower()
+    if text not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
+        raise ImproperlyConfigured(f"{name} is {text!r}: write true or false.")
+    return text in ("true", "1", "yes", "on")
+
+
+def _is_32_bytes(encoded: str) -> bool:
+    try:
+        return len(base64.b64decode(encoded, validate=True)) == 32
+    except binascii.Error:
+        return False

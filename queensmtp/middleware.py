@@ -1,0 +1,45 @@
+"""Gives each request its identity: request id, source address, and the headers that say so."""
+
+import re
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from queensmtp.actors import Origin
+from queensmtp.client_address import client_address
+from queensmtp.ids import new_id
+
+USER_AGENT_LIMIT = 256
+PRINTABLE = re.compile(r"[\x21-\x7e]{1,128}")
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class RequestContext:
+    """Sets `request.origin`; answers with `X-Request-Id`."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.origin = origin_of(request)
+        response = self.get_response(request)
+        response["X-Request-Id"] = request.origin.request_id
+        return response
+
+
+def origin_of(request: HttpRequest) -> Origin:
+    """Where a request came from. A client's own request id is kept beside ours."""
+    address = client_address(
+        peer=request.META.get("REMOTE_ADDR", ""),
+        forwarded_for=request.META.get("HTTP_X_FORWARDED_FOR", ""),
+        trusted=settings.TRUSTED_PROXIES,
+    )
+    theirs = request.META.get("HTTP_X_REQUEST_ID", "")
+    return Origin(
+        ip=str(address) if address else None,
+        user_agent=request.META.get("HTTP_USER_AGENT", "")[:USER_AGENT_LIMIT],
+        request_id=str(new_id()),
+        client_request_id=theirs if PRINTABLE.fullmatch(theirs) else "",
+    )

@@ -1,0 +1,270 @@
+"""All settings, in sections. Each is documented in docs/settings.md."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from queensmtp import configuration as read
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- Mode --------------------------------------------------------------------------------------
+
+MODE = read.choice(
+    "QUEENSMTP_MODE", options=("production", "embedded", "test"), default="production"
+)
+PROCESS = read.choice("QUEENSMTP_PROCESS", options=("web", "worker", "owner"), default="web")
+DEBUG = False
+PORT_BASE = read.number("QUEENSMTP_PORT_BASE", default=8000)
+WEB_PROCESSES = read.number("WEB_PROCESSES", default=2, at_least=1)
+
+# --- Secrets -----------------------------------------------------------------------------------
+
+SECRET_KEY = read.secret("SECRET_KEY")
+KEY_PEPPERS = read.numbered_keys("KEY_PEPPERS")
+ENCRYPTION_KEYS = read.numbered_keys("ENCRYPTION_KEYS")
+# Only the sealer is given this one.
+AUDIT_SIGNING_KEY = read.optional_secret("AUDIT_SIGNING_KEY")
+AUDIT_PUBLIC_KEY = os.environ.get("AUDIT_PUBLIC_KEY", "")
+AUDIT_LOG_HOST = os.environ.get("AUDIT_LOG_HOST", "localhost")
+
+# --- Database ----------------------------------------------------------------------------------
+
+_DATABASE_OF_PROCESS = {
+    "web": "DATABASE_URL",
+    "worker": "DATABASE_WORKER_URL",
+    "owner": "DATABASE_OWNER_URL",
+}
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": {
+        **read.database(_DATABASE_OF_PROCESS[PROCESS]),
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"prepare_threshold": 5},
+        "TEST": {"NAME": os.environ.get("TEST_DATABASE_NAME", "test_queensmtp")},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Valkey or Redis, and Celery ---------------------------------------------------------------
+
+REDIS_URL = os.environ.get("REDIS_URL", "")
+if not REDIS_URL.startswith(("unix://", "redis://", "rediss://")):
+    raise ImproperlyConfigured(
+        "REDIS_URL must begin with redis://, rediss:// or unix:// (`make up` starts an embedded one)."
+    )
+
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+}
+
+# Over a socket Celery wants `redis+socket:///path`, redis-py `unix:///path`.
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 1}
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_TIMEZONE = "UTC"
+CELERY_TASK_ROUTES = {
+    "sending.tasks.*": {"queue": "send"},
+    "webhooks.tasks.*": {"queue": "webhooks"},
+    "auditlog.tasks.*": {"queue": "audit"},
+    "queensmtp.tasks.*": {"queue": "send"},
+}
+CELERY_BEAT_SCHEDULE = {
+    "partitions": {"task": "queensmtp.tasks.make_partitions", "schedule": 6 * 3600.0},
+    "idempotency": {"task": "sending.tasks.forget_idempotency", "schedule": 3600.0},
+}
+# What each worker looks for by itself, whatever Valkey remembers: queue → (task, seconds).
+SWEEPS = {
+    "send": [("sending.tasks.deliver_due", 2.0), ("queensmtp.tasks.make_partitions", 6 * 3600.0)],
+    "webhooks": [("webhooks.tasks.deliver_due", 2.0)],
+    "audit": [("auditlog.tasks.seal", 0.5)],
+}
+
+# --- Applications and middleware ---------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "queensmtp",
+    "auditlog",
+    "accounts",
+    "webhooks",
+    "apikeys",
+    "domains",
+    "sending",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "queensmtp.middleware.RequestContext",
+    "auditlog.middleware.RequestAudit",
+    "sending.middleware.SendShortcut",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "accounts.middleware.ConsoleTenant",
+]
+
+ROOT_URLCONF = "queensmtp.urls"
+WSGI_APPLICATION = "queensmtp.wsgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(os.environ.get("STATIC_ROOT", BASE_DIR / "var" / "static"))
+STATICFILES_DIRS = [BASE_DIR / "static"]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+# --- HTTP --------------------------------------------------------------------------------------
+
+CONSOLE_URL = os.environ.get("CONSOLE_URL", f"https://localhost:{PORT_BASE + 443}")
+ALLOWED_HOSTS = read.environment.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = [CONSOLE_URL]
+TRUSTED_PROXIES = read.networks("TRUSTED_PROXIES")
+# Attachments come as base64 inside JSON; the message limit itself is MESSAGE_MAX_BYTES.
+DATA_UPLOAD_MAX_MEMORY_SIZE = read.number("REQUEST_MAX_BYTES", default=60 * 1024 * 1024)
+SESSION_COOKIE_SECURE = True
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_NAME = "__Host-session"
+CSRF_COOKIE_SECURE = True
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_NAME = "__Host-csrf"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+# A wrong HSTS entry for localhost would outlive the demo in the visitor's browser.
+SECURE_HSTS_SECONDS = 0 if MODE != "production" else 365 * 24 * 3600
+X_FRAME_OPTIONS = "DENY"
+
+# --- REST --------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apikeys.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["apikeys.permissions.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["queensmtp.api.JsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["queensmtp.api.StrictJsonParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "queensmtp.api.AlwaysJson",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "queensmtp.api.render_error",
+    "UNAUTHENTICATED_USER": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "QueenSMTP",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+# --- Keys --------------------------------------------------------------------------------------
+
+KEY_RATE_REQUESTS = read.number("KEY_RATE_REQUESTS", default=100, at_least=1)
+KEY_RATE_BURST = read.number("KEY_RATE_BURST", default=500, at_least=1)
+
+# --- Sending -----------------------------------------------------------------------------------
+
+MESSAGE_MAX_BYTES = read.number("MESSAGE_MAX_BYTES", default=40 * 1024 * 1024, at_least=1)
+RECIPIENTS_MAX = read.number("RECIPIENTS_MAX", default=50, at_least=1)
+IDEMPOTENCY_HOURS = read.number("IDEMPOTENCY_HOURS", default=24, at_least=1)
+HELO_NAME = os.environ.get("HELO_NAME", "localhost")
+RETURN_PATH_HOST = os.environ.get("RETURN_PATH_HOST", "bounces.localhost")
+
+DELIVERY_TRANSPORT = read.choice(
+    "DELIVERY_TRANSPORT", options=("inbox", "relay", "mx"), default="mx"
+)
+RELAY_URL = read.optional_secret("RELAY_URL")
+if DELIVERY_TRANSPORT == "relay" and not RELAY_URL:
+    raise ImproperlyConfigured(
+        "DELIVERY_TRANSPORT is relay but RELAY_URL is not set: "
+        "set it like smtp+starttls://user:password@mail.example:587."
+    )
+DELIVERY_CONNECTIONS = read.number("DELIVERY_CONNECTIONS", default=8, at_least=1)
+DELIVERY_FINAL_AGE_SECONDS = read.number("DELIVERY_FINAL_AGE_SECONDS", default=2 * 86_400)
+DELIVERY_LEASE_SECONDS = read.number("DELIVERY_LEASE_SECONDS", default=120, at_least=1)
+DELIVERY_PRIVATE_MX = read.flag("DELIVERY_PRIVATE_MX", default=False)
+DNS_RESOLVERS = read.environment.list("DNS_RESOLVERS", default=[])
+DNS_PORT = read.number("DNS_PORT", default=53, at_least=1)
+INBOX_DIR = Path(os.environ.get("INBOX_DIR", BASE_DIR / "var" / "inbox"))
+LOCAL_CA_FILE = os.environ.get("LOCAL_CA_FILE", "")
+TLS_CERT_FILE = os.environ.get("TLS_CERT_FILE", "")
+TLS_KEY_FILE = os.environ.get("TLS_KEY_FILE", "")
+
+# --- Webhooks and every other outgoing HTTP call -----------------------------------------------
+
+OUTBOUND_ALLOW_LOOPBACK = read.flag("OUTBOUND_ALLOW_LOOPBACK", default=False)
+OUTBOUND_CA_FILE = os.environ.get("OUTBOUND_CA_FILE", "")
+
+# --- Sign-in -----------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+LOGIN_REDIRECT_URL = "/"
+LOGIN_URL = "/accounts/login/"
+
+# --- Logs --------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+}
+
+# --- Production refuses to start unsafe --------------------------------------------------------
+
+if MODE == "production":
+    for name, unsafe, mend in (
+        ("OUTBOUND_ALLOW_LOOPBACK", OUTBOUND_ALLOW_LOOPBACK, "unset it"),
+        ("DELIVERY_TRANSPORT", DELIVERY_TRANSPORT == "inbox", "set it to mx or relay"),
+        ("DELIVERY_PRIVATE_MX", DELIVERY_PRIVATE_MX, "unset it"),
+        ("SECRET_KEY", len(SECRET_KEY) < 40, "use at least 40 random characters"),
+        ("ALLOWED_HOSTS", "*" in ALLOWED_HOSTS, "name your hosts"),
+    ):
+        if unsafe:
+            raise ImproperlyConfigured(f"{name} is unsafe in production: {mend}.")

@@ -1,0 +1,33 @@
+"""Where everything hangs: /v1 for the API, the rest for people."""
+
+from django.urls import include, path
+
+from accounts import urls as accounts
+from apikeys import urls as apikeys
+from auditlog import urls as auditlog
+from queensmtp import error_views, health
+from sending import urls as sending
+from webhooks import urls as webhooks
+
+api_urlpatterns = [
+    *apikeys.api_urlpatterns,
+    *sending.api_urlpatterns,
+    *webhooks.api_urlpatterns,
+    *auditlog.api_urlpatterns,
+]
+
+urlpatterns = [
+    path("livez", health.live),
+    path("readyz", health.ready),
+    path("v1/", include(api_urlpatterns)),
+    path("accounts/", include("allauth.urls")),
+    *accounts.console_urlpatterns,
+    *apikeys.console_urlpatterns,
+    *sending.console_urlpatterns,
+    *auditlog.console_urlpatterns,
+]
+
+handler400 = error_views.bad_request
+handler403 = error_views.forbidden
+handler404 = error_views.not_found
+handler500 = error_views.server_error
