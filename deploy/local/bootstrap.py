@@ -85,7 +85,9 @@ def install() -> None:
     print("Installing the hashed packages of requirements-dev.txt …", flush=True)
     if not install_with_uv():
         print("uv could not; installing with pip …", flush=True)
-        run([*pip(), "install", "--require-hashes", "-r", str(LOCK)], "install requirements-dev.txt")
+        run(
+            [*pip(), "install", "--require-hashes", "-r", str(LOCK)], "install requirements-dev.txt"
+        )
 
 
 def require_pip() -> None:
@@ -103,9 +105,7 @@ def install_with_uv() -> bool:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as only_uv:
         only_uv.write(requirement_of("uv", LOCK.read_text()))
         only_uv.flush()
-        got_uv = succeeds(
-            [*pip(), "install", "--require-hashes", "--no-deps", "-r", only_uv.name]
-        )
+        got_uv = succeeds([*pip(), "install", "--require-hashes", "--no-deps", "-r", only_uv.name])
     return got_uv and succeeds(
         [
             *(str(VENV / "bin" / "uv"), "pip", "sync", "--quiet", "--require-hashes"),

@@ -1,0 +1,106 @@
+"""The settings that the local platform gives to its processes. docs/settings.md tells of each."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deploy.local import secret_files
+from deploy.local.certificates import LocalTls
+from deploy.local.checkout import Checkout
+from deploy.local.errors import LocalError
+from deploy.local.ports import Ports
+
+DATABASE_URLS = ("DATABASE_URL", "DATABASE_WORKER_URL", "DATABASE_OWNER_URL")
+SECRETS = ("SECRET_KEY", "KEY_PEPPERS", "ENCRYPTION_KEYS")
+# What belongs to the shell that typed `make` and would mislead our Python.
+NOT_INHERITED = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where Postgres and Valkey are: embedded, or what the user's settings name."""
+
+    app: str
+    worker: str
+    owner: str
+    redis: str
+    superuser: str = ""
+
+
+def database_is_given(environ: Mapping[str, str]) -> bool:
+    given = [name for name in DATABASE_URLS if environ.get(name)]
+    missing = [name for name in DATABASE_URLS if not environ.get(name)]
+    if given and missing:
+        raise LocalError(
+            f"{', '.join(given)} is set but {', '.join(missing)} is not: "
+            "set all three roles (docs/settings.md), or none for the embedded Postgres"
+        )
+    return bool(given)
+
+
+def shared(
+    checkout: Checkout,
+    ports: Ports,
+    tls: LocalTls,
+    addresses: Addresses,
+    environ: Mapping[str, str],
+) -> dict[str, str]:
+    """What every process gets. A setting that the user made stands; the log key is left out."""
+    ours = {
+        "QUEENSMTP_MODE": "embedded",
+        "QUEENSMTP_VAR": str(checkout.var),
+        "QUEENSMTP_PORT_BASE": str(ports.base),
+        "REDIS_URL": addresses.redis,
+        "AUDIT_PUBLIC_KEY": secret_files.audit_public_key(checkout.secrets),
+        "TLS_CERT_FILE": str(tls.certificate),
+        "TLS_KEY_FILE": str(tls.key),
+        "LOCAL_CA_FILE": str(tls.authority),
+        "INBOX_DIR": str(checkout.var / "inbox"),
+        "STATIC_ROOT": str(checkout.var / "static"),
+        "OUTBOUND_CA_FILE": str(tls.authority),
+        "OUTBOUND_ALLOW_LOOPBACK": "true",
+        "DELIVERY_TRANSPORT": "inbox",
+        "DJANGO_SETTINGS_MODULE": "queensmtp.settings",
+        "PYTHONUNBUFFERED": "1",
+    }
+    for name in SECRETS:
+        if not environ.get(name):
+            ours[f"{name}_FILE"] = str(checkout.secrets / name.lower())
+    return {**ours, **_inherited(environ)}
+
+
+def of_process(kind: str, addresses: Addresses) -> dict[str, str]:
+    """Each kind of process gets the address of its own role and of no other."""
+    url = {"web": addresses.app, "worker": addresses.worker, "owner": addresses.owner}[kind]
+    name = {"web": "DATABASE_URL", "worker": "DATABASE_WORKER_URL", "owner": "DATABASE_OWNER_URL"}
+    return {"QUEENSMTP_PROCESS": kind, name[kind]: url}
+
+
+def of_sealer(checkout: Checkout, environ: Mapping[str, str]) -> dict[str, str]:
+    """The log key, for the one process that signs checkpoints."""
+    if given := environ.get("AUDIT_SIGNING_KEY"):
+        return {"AUDIT_SIGNING_KEY": given}
+    return {"AUDIT_SIGNING_KEY_FILE": str(checkout.secrets / secret_files.AUDIT_SIGNING_KEY)}
+
+
+def of_command(
+    checkout: Checkout, addresses: Addresses, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """For tests and for commands typed by hand: every role, and the log key."""
+    urls = {
+        "DATABASE_URL": addresses.app,
+        "DATABASE_WORKER_URL": addresses.worker,
+        "DATABASE_OWNER_URL": addresses.owner,
+    }
+    if addresses.superuser:
+        urls["DATABASE_ADMIN_URL"] = addresses.superuser
+    return {**urls, **of_sealer(checkout, environ)}
+
+
+def _inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    left_out = {*NOT_INHERITED, *DATABASE_URLS, "AUDIT_SIGNING_KEY", "AUDIT_SIGNING_KEY_FILE"}
+    return {name: value for name, value in environ.items() if name not in left_out and value}
+
+
+def search_path(checkout: Checkout, environ: Mapping[str, str]) -> str:
+    return os.pathsep.join([str(checkout.python.parent), environ.get("PATH", os.defpath)])

@@ -1,0 +1,241 @@
+"""`make up`: start the platform, prove it with one real message, and stay until told to stop."""
+
+import os
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy.local import certificates, children, environment, secret_files, servers, static_files
+from deploy.local.certificates import LocalTls
+from deploy.local.checkout import Checkout
+from deploy.local.children import MARK, Child, launch
+from deploy.local.environment import Addresses
+from deploy.local.errors import StepFailed
+from deploy.local.logs import last_lines
+from deploy.local.ports import Port, Ports, answers, read_ports, refuse_taken
+from deploy.local.programs import Program, all_programs
+from deploy.local.run_lock import Holder, RunLock
+from deploy.local.stop_signals import raise_on_stop_signals
+from deploy.local.supervisor import Supervisor
+
+TICK_SECONDS = 0.1
+LONGEST_START_SECONDS = 60.0
+
+
+def up(checkout: Checkout, environ: Mapping[str, str], *, say: Callable[[str], None]) -> None:
+    ports = read_ports(environ)
+    with RunLock(checkout.lock_file) as lock, raise_on_stop_signals() as ignore_further:
+        swept = children.sweep(checkout.fingerprint)
+        if swept:
+            say(f"ended {len(swept)} processes that an earlier run left behind")
+        tls = certificates.ensure(checkout.tls)
+        secret_files.ensure(checkout.secrets)
+        sealer = environment.of_sealer(checkout, environ)
+        programs = all_programs(checkout, ports, tls, sealer=sealer)
+        refuse_taken(port for program in programs for port in program.ports)
+        supervisor = Supervisor(say=say)
+        try:
+            platform = Platform(checkout, ports, tls, environ, supervisor, say)
+            platform.start_servers(lock)
+            platform.prepare_and_start(programs)
+            platform.send_first_message()
+            platform.greet()
+            platform.watch()
+        except KeyboardInterrupt:
+            say("stopping …")
+        finally:
+            ignore_further()
+            supervisor.stop(last=servers.STOPPED_LAST)
+            children.sweep(checkout.fingerprint)
+            servers.leave_no_socket_folder(checkout, environ)
+            say("everything is stopped")
+
+
+class Platform:
+    """The steps of one run, in the order in which they are called."""
+
+    def __init__(
+        self,
+        checkout: Checkout,
+        ports: Ports,
+        tls: LocalTls,
+        environ: Mapping[str, str],
+        supervisor: Supervisor,
+        say: Callable[[str], None],
+    ) -> None:
+        self._checkout = checkout
+        self._ports = ports
+        self._tls = tls
+        self._environ = environ
+        self._supervisor = supervisor
+        self._say = say
+        self._shared: dict[str, str] = {}
+        self._addresses: Addresses
+
+    @property
+    def console(self) -> str:
+        return f"https://localhost:{self._ports.https.number}"
+
+    def start_servers(self, lock: RunLock) -> None:
+        with self._timed("Postgres and Valkey answer"):
+            self._addresses = servers.start(self._checkout, self._environ, self._supervisor)
+        self._shared = {
+            **environment.shared(
+                self._checkout, self._ports, self._tls, self._addresses, self._environ
+            ),
+            "PATH": environment.search_path(self._checkout, self._environ),
+            MARK: self._checkout.fingerprint,
+        }
+        lock.tell(holder_of("make up", self.console, self._addresses))
+
+    def prepare_and_start(self, programs: Sequence[Program]) -> None:
+        """Collecting static files overlaps the migration; the seed overlaps the slow starts."""
+        for folder in ("beat", "inbox", "static"):
+            (self._checkout.var / folder).mkdir(mode=0o700, exist_ok=True)
+        with self._timed("the database is migrated"):
+            steps = [self._begin("migrate", "owner", "migrate", "--verbosity", "0")]
+            if static_files.have_changed(self._checkout):
+                steps.append(
+                    self._begin("collectstatic", "web", "collectstatic", "--no-input", "-v", "0")
+                )
+            self._finish(*steps)
+            static_files.note_collected(self._checkout)
+        with self._timed("the demo account is there"):
+            seed = self._begin("seed_demo", "web", "seed_demo", *self._demo_env())
+            for program in programs:
+                self._start(program)
+            self._finish(seed)
+        with self._timed("every process is up"):
+            self._wait_for([port for program in programs for port in program.ports])
+
+    def send_first_message(self) -> None:
+        """Its proof lines go to the screen. A failure is told; the platform stays up to look at."""
+        try:
+            self._finish(
+                self._begin("first_send", "web", "first_send", *self._demo_env(), is_shown=True)
+            )
+        except StepFailed as error:
+            self._say(f"the first message did not arrive: {error}")
+
+    def greet(self) -> None:
+        demo_env = self._checkout.demo_env
+        for line in greeting(self.console, demo_env, read_exports(demo_env)):
+            self._say(line)
+
+    def watch(self) -> None:
+        while True:
+            self._supervisor.tick()
+            time.sleep(TICK_SECONDS)
+
+    def _demo_env(self) -> tuple[str, str]:
+        return ("--demo-env", str(self._checkout.demo_env))
+
+    def _start(self, program: Program) -> None:
+        env = {
+            **self._shared,
+            **environment.of_process(program.kind, self._addresses),
+            **program.environment,
+        }
+        log = self._log_of(program.name)
+        self._supervisor.add(
+            program.name,
+            lambda: launch(
+                program.name, program.command, env=env, cwd=self._checkout.root, log=log
+            ),
+            log=log,
+        )
+
+    def _begin(self, name: str, kind: str, *arguments: str, is_shown: bool = False) -> Child:
+        """Start one manage.py command; `_finish` waits for it."""
+        return launch(
+            name,
+            [str(self._checkout.python), str(self._checkout.root / "manage.py"), *arguments],
+            env={**self._shared, **environment.of_process(kind, self._addresses)},
+            cwd=self._checkout.root,
+            log=None if is_shown else self._log_of(name),
+        )
+
+    def _finish(self, *steps: Child) -> None:
+        try:
+            while any(step.exit_code() is None for step in steps):
+                self._supervisor.tick()
+                time.sleep(TICK_SECONDS / 4)
+        finally:
+            children.stop(steps, grace_seconds=2)
+        for step in steps:
+            if step.exit_code():
+                log = self._log_of(step.name)
+                told = "".join(f"\n      {line}" for line in last_lines(log, 5))
+                raise StepFailed(f"{step.name} failed; its log is {log}{told}")
+
+    def _wait_for(self, ports: Sequence[Port]) -> None:
+        deadline = time.monotonic() + LONGEST_START_SECONDS
+        waiting = list(ports)
+        while waiting and time.monotonic() < deadline:
+            self._supervisor.tick()
+            waiting = [port for port in waiting if not answers(port)]
+            time.sleep(TICK_SECONDS / 4)
+        for port in waiting:
+            self._say(f"nothing answers yet on port {port.number} ({port.name})")
+
+    def _log_of(self, name: str) -> Path:
+        return self._checkout.logs / f"{name}.log"
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self._say(f"{what:<34}{time.monotonic() - began:5.1f} s")
+
+
+def holder_of(command: str, address: str, addresses: Addresses) -> Holder:
+    return Holder(
+        pid=os.getpid(),
+        command=command,
+        address=address,
+        environment={
+            "DATABASE_URL": addresses.app,
+            "DATABASE_WORKER_URL": addresses.worker,
+            "DATABASE_OWNER_URL": addresses.owner,
+            "DATABASE_ADMIN_URL": addresses.superuser,
+            "REDIS_URL": addresses.redis,
+        },
+    )
+
+
+def read_exports(path: Path) -> dict[str, str]:
+    """The variables of a file that is meant to be sourced by a shell."""
+    if not path.exists():
+        return {}
+    words = shlex.split(path.read_text(), comments=True)
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def greeting(console: str, demo_env: Path, demo: Mapping[str, str]) -> list[str]:
+    return [
+        "",
+        f"Console   {demo.get('QUEENSMTP_CONSOLE_URL', console)}",
+        f"          sign in as {demo.get('QUEENSMTP_CONSOLE_EMAIL', '?')} "
+        f"with {demo.get('QUEENSMTP_CONSOLE_PASSWORD', '?')}",
+        "Send      paste this in another terminal:",
+        "",
+        curl_line(demo_env),
+        "",
+        f"Mail      lands in {demo.get('QUEENSMTP_INBOX_DIR', '?')}",
+        "Stop      Ctrl-C here, or `make down` in another terminal",
+        "",
+    ]
+
+
+def curl_line(demo_env: Path) -> str:
+    return " ".join(
+        [
+            f". {shlex.quote(str(demo_env))} &&",
+            'curl --cacert "$QUEENSMTP_CA" -H "Authorization: Bearer $QUEENSMTP_API_KEY"',
+            "-H 'Content-Type: application/json'",
+            """-d '{"from":"'"$QUEENSMTP_FROM"'","to":"someone@example.com",""",
+            """"subject":"Hello","text":"Hi"}' "$QUEENSMTP_URL/emails\"""",
+        ]
+    )
