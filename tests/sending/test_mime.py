@@ -27,7 +27,7 @@ def content(**changes: object) -> Content:
         "date": NOON,
         "text": "Hi",
     }
-    return Content(**(values | changes))  # type: ignore[arg-type]  # one place, for brevity
+    return Content(**(values | changes))
 
 
 def parsed(message: bytes) -> EmailMessage:
