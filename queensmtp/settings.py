@@ -57,8 +57,13 @@ if not REDIS_URL.startswith(("unix://", "redis://", "rediss://")):
         "REDIS_URL must begin with redis://, rediss:// or unix:// (`make up` starts an embedded one)."
     )
 
+# Sign-in throttles count here; without Valkey they count in this process.
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    "default": {
+        "BACKEND": "accounts.throttle_cache.ThrottleCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
+    }
 }
 
 # Over a socket Celery wants `redis+socket:///path`, redis-py `unix:///path`.
@@ -125,6 +130,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "accounts.middleware.ConsoleTenant",
@@ -144,6 +150,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "accounts.context.console",
             ],
         },
     }
@@ -156,7 +163,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
-USE_I18N = True
+USE_I18N = False
 
 # --- HTTP --------------------------------------------------------------------------------------
 
@@ -169,15 +176,34 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = read.number("REQUEST_MAX_BYTES", default=60 * 1024
 SESSION_COOKIE_SECURE = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_NAME = "__Host-session"
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
 CSRF_COOKIE_SECURE = True
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_NAME = "__Host-csrf"
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "queensmtp.error_views.csrf_failure"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 # A wrong HSTS entry for localhost would outlive the demo in the visitor's browser.
 SECURE_HSTS_SECONDS = 0 if MODE != "production" else 365 * 24 * 3600
 X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-src": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+        "object-src": ["'none'"],
+    }
+}
 
 # --- REST --------------------------------------------------------------------------------------
 
@@ -237,14 +263,64 @@ TLS_KEY_FILE = os.environ.get("TLS_KEY_FILE", "")
 
 OUTBOUND_ALLOW_LOOPBACK = read.flag("OUTBOUND_ALLOW_LOOPBACK", default=False)
 OUTBOUND_CA_FILE = os.environ.get("OUTBOUND_CA_FILE", "")
+# Besides 443.
+OUTBOUND_PORTS = read.numbers("OUTBOUND_PORTS", default=[])
+# The first attempt is at once; these are the pauses before the following ones.
+WEBHOOK_RETRY_SECONDS = read.numbers(
+    "WEBHOOK_RETRY_SECONDS", default=[5, 300, 1_800, 7_200, 18_000, 36_000, 36_000]
+)
+WEBHOOK_TIMEOUT_SECONDS = read.number("WEBHOOK_TIMEOUT_SECONDS", default=15, at_least=1)
+WEBHOOK_SECRET_OVERLAP_SECONDS = read.number("WEBHOOK_SECRET_OVERLAP_SECONDS", default=86_400)
 
 # --- Sign-in -----------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
-LOGIN_REDIRECT_URL = "/"
-LOGIN_URL = "/accounts/login/"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+]
+_VALIDATION = "django.contrib.auth.password_validation"
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email", "name")},
+    },
+    {"NAME": f"{_VALIDATION}.MinimumLengthValidator", "OPTIONS": {"min_length": 15}},
+    {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
+    {"NAME": "accounts.passwords.MaximumLengthValidator"},
+]
+CONSOLE_PREFIXES = ("/console/", "/accounts/")
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "console_home"
+LOGOUT_REDIRECT_URL = "account_login"
+
+ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+# People are invited; the invitation proves the address.
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_PREVENT_ENUMERATION = "strict"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https"
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_FORMS = {"login": "accounts.forms.SignInForm"}
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key"}
+MFA_ADAPTER = "accounts.adapters.MfaAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "QueenSMTP"
+USERSESSIONS_TRACK_ACTIVITY = True
+FORM_RENDERER = "accounts.rendering.ConsoleForms"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
+# Password resets and notices leave by SMTP like any other program's mail.
+EMAIL_HOST = os.environ.get("EMAIL_HOST", "127.0.0.1")
+EMAIL_PORT = read.number("EMAIL_PORT", default=PORT_BASE + 25)
+DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "QueenSMTP <no-reply@localhost>")
 
 # --- Logs --------------------------------------------------------------------------------------
 

@@ -8,8 +8,9 @@ from dkim.canonicalization import Relaxed
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domains import dkim_keys
+from domains.dkim_keys import Algorithm, SigningKey
 from sending import dkim
-from sending.dkim import Algorithm, SigningKey
 
 MESSAGE = (
     b"From: Alice <alice@hive.example>\r\n"
@@ -22,9 +23,9 @@ MESSAGE = (
     b"Hi  Bob,\t \r\n\r\nhow are you?  \r\n\r\n\r\n"
 )
 Verify = Callable[[bytes], bool]
-PAIRS = {algorithm: dkim.generate(algorithm) for algorithm in Algorithm}
+PAIRS = {algorithm: dkim_keys.generate(algorithm) for algorithm in Algorithm}
 KEYS = {
-    algorithm: dkim.load(pair.private_der, domain="hive.example", selector=algorithm.name.lower())
+    algorithm: dkim_keys.load(pair.private_der, domain="hive.example", selector=algorithm.name.lower())
     for algorithm, pair in PAIRS.items()
 }
 
@@ -34,7 +35,7 @@ def verify(message: bytes, index: int = 0) -> bool:
 
     def txt(name: bytes, timeout: int = 5) -> bytes:
         selector = name.partition(b"._domainkey.hive.example.")[0].decode().upper()
-        return dkim.dns_record(PAIRS[Algorithm[selector]].public_der).encode()
+        return dkim_keys.dns_record(PAIRS[Algorithm[selector]].public_der).encode()
 
     try:
         return bool(dkimpy.DKIM(message).verify(idx=index, dnsfunc=txt))
@@ -67,7 +68,7 @@ def test_a_key_kept_as_pem_signs_too() -> None:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    assert verify(signed(MESSAGE, dkim.load(pem, domain="hive.example", selector="rsa")))
+    assert verify(signed(MESSAGE, dkim_keys.load(pem, domain="hive.example", selector="rsa")))
 
 
 def test_the_algorithm_selector_domain_and_time_are_named(key: SigningKey) -> None:
@@ -127,9 +128,9 @@ def test_relaxed_changes_on_the_way_do_not_break_it(key: SigningKey) -> None:
 
 
 def test_a_record_for_rsa_and_for_ed25519_names_its_kind() -> None:
-    rsa = dkim.dns_record(PAIRS[Algorithm.RSA].public_der)
+    rsa = dkim_keys.dns_record(PAIRS[Algorithm.RSA].public_der)
     assert rsa.startswith("v=DKIM1; k=rsa; p=MIIB")
-    ed25519 = dkim.dns_record(PAIRS[Algorithm.ED25519].public_der)
+    ed25519 = dkim_keys.dns_record(PAIRS[Algorithm.ED25519].public_der)
     assert re.fullmatch(r"v=DKIM1; k=ed25519; p=[0-9A-Za-z+/]{43}=", ed25519)
 
 
