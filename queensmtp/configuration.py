@@ -94,6 +94,15 @@ def number(name: str, *, default: int, at_least: int = 0) -> int:
     return int(text)
 
 
+def numbers(name: str, *, default: list[int]) -> list[int]:
+    """Whole numbers, separated by commas."""
+    texts = os.environ.get(name, ",".join(map(str, default)))
+    parts = [part.strip() for part in texts.split(",") if part.strip()]
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise ImproperlyConfigured(f"{name} is {texts!r}: give whole numbers, separated by commas.")
+    return [int(part) for part in parts]
+
+
 def choice(name: str, *, options: tuple[str, ...], default: str) -> str:
     """One of a closed list."""
     value = os.environ.get(name, default)
