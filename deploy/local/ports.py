@@ -49,6 +49,12 @@ class Ports:
     def receiver(self) -> Port:
         return Port("the demo's webhook receiver", self.base + 444)
 
+    def all(self) -> tuple[Port, ...]:
+        return (
+            *(self.https, self.smtp_tls, self.smtp_starttls),
+            *(self.inbox, self.bounces, self.dns, self.receiver),
+        )
+
 
 def read_ports(environ: Mapping[str, str]) -> Ports:
     given = environ.get("QUEENSMTP_PORT_BASE", str(DEFAULT_BASE))

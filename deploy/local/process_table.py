@@ -32,7 +32,7 @@ def arguments(pid: int) -> list[str]:
 
 
 def members_of_group(group: int) -> list[int]:
-    stats = ((pid, find_stat(pid)) for pid in _all_pids())
+    stats = ((pid, find_stat(pid)) for pid in all_pids())
     return [pid for pid, stat in stats if stat and stat.group == group and stat.state not in "ZX"]
 
 
@@ -41,7 +41,7 @@ def started_with(variable: str, value: str) -> list[int]:
     wanted = f"{variable}={value}"
     return [
         pid
-        for pid in _all_pids()
+        for pid in all_pids()
         if pid != os.getpid() and wanted in _zero_separated(pid, "environ") and is_running(pid)
     ]
 
@@ -56,7 +56,7 @@ def find_stat(pid: int) -> Stat | None:
     return Stat(state=fields[0], group=int(fields[2]))
 
 
-def _all_pids() -> Iterator[int]:
+def all_pids() -> Iterator[int]:
     return (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
 
 

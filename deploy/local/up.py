@@ -22,6 +22,7 @@ from deploy.local.supervisor import Supervisor
 
 TICK_SECONDS = 0.1
 LONGEST_START_SECONDS = 60.0
+LAST_LINE = "Stop      "
 
 
 def up(checkout: Checkout, environ: Mapping[str, str], *, say: Callable[[str], None]) -> None:
@@ -224,8 +225,7 @@ def greeting(console: str, demo_env: Path, demo: Mapping[str, str]) -> list[str]
         curl_line(demo_env),
         "",
         f"Mail      lands in {demo.get('QUEENSMTP_INBOX_DIR', '?')}",
-        "Stop      Ctrl-C here, or `make down` in another terminal",
-        "",
+        f"{LAST_LINE}Ctrl-C here, or `make down` in another terminal",
     ]
 
 

@@ -1,0 +1,79 @@
+"""A clean clone of HEAD in a folder of its own, as a newcomer would have it."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.local.checkout import ROOT, Checkout
+from deploy.local.ports import Ports, is_taken
+
+# Settings of the shell that would make the clone something else than a newcomer's.
+NOT_INHERITED = ("QUEENSMTP_", "DATABASE_", "REDIS_URL", "PYTHONPATH", "VIRTUAL_ENV", "MAKE")
+
+
+@dataclass(frozen=True)
+class Clone:
+    checkout: Checkout
+    ports: Ports
+    user: str | None = None
+    env: dict[str, str] = field(default_factory=dict)
+
+    def popen(self, *arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            ["make", *arguments],
+            cwd=self.checkout.root,
+            env=self.env,
+            user=self.user,
+            group=pwd.getpwnam(self.user).pw_gid if self.user else None,
+            extra_groups=[] if self.user else None,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def make(self, *arguments: str) -> tuple[int, str]:
+        popen = self.popen(*arguments)
+        output, _ = popen.communicate(timeout=300)
+        return popen.returncode, output
+
+
+@contextmanager
+def clean_clone(*, user: str | None) -> Iterator[Clone]:
+    folder = Path(tempfile.mkdtemp(prefix="queensmtp-smoke-"))
+    root = folder / "clone"
+    try:
+        subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", ROOT, root], check=True)
+        ports = free_ports()
+        env = {
+            name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)
+        }
+        env["QUEENSMTP_PORT_BASE"] = str(ports.base)
+        if user:
+            _give_to(user, folder)
+            env = {**env, "HOME": str(folder), "PATH": os.defpath, "PYTHON": "/usr/bin/python3"}
+        clone = Clone(Checkout(root=root, var=root / "var"), ports, user, env)
+        yield clone
+        clone.make("reset")
+    finally:
+        shutil.rmtree(folder)
+
+
+def free_ports() -> Ports:
+    for base in range(21000, 60000, 1000):
+        ports = Ports(base)
+        if not any(is_taken(port) for port in ports.all()):
+            return ports
+    raise RuntimeError("no free range of ports")
+
+
+def _give_to(user: str, folder: Path) -> None:
+    owner = pwd.getpwnam(user)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
