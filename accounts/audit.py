@@ -1,0 +1,40 @@
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    ACCOUNT_CREATED = "account.created"
+    MEMBER_ADDED = "member.added"
+    MEMBER_ROLE_CHANGED = "member.role_changed"
+    MEMBER_REMOVED = "member.removed"
+    SIGNED_IN = "user.signed_in"
+    SIGN_IN_FAILED = "user.sign_in_failed"
+    SIGNED_OUT = "user.signed_out"
+    IDENTITY_CONFIRMED = "user.identity_confirmed"
+    PASSWORD_CHANGED = "user.password_changed"
+    PASSWORD_RESET = "user.password_reset"
+    MFA_ADDED = "user.mfa_added"
+    MFA_REMOVED = "user.mfa_removed"
+    MFA_FAILED = "user.mfa_failed"
+    RECOVERY_CODES_RENEWED = "user.recovery_codes_renewed"
+    ACCOUNT_ENTERED = "user.account_entered"
+    ACCESS_REFUSED = "user.access_refused"
+
+
+SENTENCES: dict[str, str] = {
+    Event.ACCOUNT_CREATED: "created the account",
+    Event.MEMBER_ADDED: "added a member",
+    Event.MEMBER_ROLE_CHANGED: "changed a member's role",
+    Event.MEMBER_REMOVED: "removed a member",
+    Event.SIGNED_IN: "signed in",
+    Event.SIGN_IN_FAILED: "failed to sign in",
+    Event.SIGNED_OUT: "signed out",
+    Event.IDENTITY_CONFIRMED: "confirmed their identity",
+    Event.PASSWORD_CHANGED: "changed their password",
+    Event.PASSWORD_RESET: "reset their password",
+    Event.MFA_ADDED: "added a second factor",
+    Event.MFA_REMOVED: "removed a second factor",
+    Event.MFA_FAILED: "failed the second factor",
+    Event.RECOVERY_CODES_RENEWED: "renewed their recovery codes",
+    Event.ACCOUNT_ENTERED: "switched to this account",
+    Event.ACCESS_REFUSED: "was refused a page that their role does not open",
+}

@@ -1,0 +1,100 @@
+"""Writes what allauth announces into the audit log of every account that the person belongs to.
+
+allauth is a library, so its signals are the seam; our own apps do not use signals.
+"""
+
+from typing import Any
+
+from allauth.account import signals as account_signals
+from allauth.mfa import signals as mfa_signals
+from allauth.mfa.models import Authenticator
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from accounts.audit import Event
+from accounts.models import User
+from accounts.people import actor_of, origin_of, unknown_person
+from accounts.seats import memberships_of
+from auditlog import actions as auditlog
+from queensmtp.actors import Target
+from queensmtp.tenancy import PLATFORM_ACCOUNT_ID, tenant
+
+
+def record_failure(request: HttpRequest, *, email: str) -> None:
+    user = User.objects.filter(email=email.strip().lower()).first()
+    if user is None:
+        _record_unknown(request)
+    else:
+        _record(request, user, Event.SIGN_IN_FAILED, outcome="failed")
+
+
+@receiver(account_signals.user_logged_in)
+def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
+    _record(request, user, Event.SIGNED_IN)
+
+
+@receiver(account_signals.user_logged_out)
+def signed_out(request: HttpRequest, user: User | None, **_: Any) -> None:
+    if user is not None:
+        _record(request, user, Event.SIGNED_OUT)
+
+
+@receiver(account_signals.authentication_step_completed)
+def identity_confirmed(request: HttpRequest, user: User, method: str, **extra: Any) -> None:
+    if extra.get("reauthenticated"):
+        _record(request, user, Event.IDENTITY_CONFIRMED, changes={"method": method})
+
+
+@receiver([account_signals.password_changed, account_signals.password_set])
+def password_changed(request: HttpRequest, user: User, **_: Any) -> None:
+    _record(request, user, Event.PASSWORD_CHANGED)
+
+
+@receiver(account_signals.password_reset)
+def password_reset(request: HttpRequest, user: User, **_: Any) -> None:
+    _record(request, user, Event.PASSWORD_RESET)
+
+
+@receiver(mfa_signals.authenticator_added)
+def mfa_added(request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:
+    _record(request, user, Event.MFA_ADDED, changes={"type": str(authenticator.type)})
+
+
+@receiver(mfa_signals.authenticator_removed)
+def mfa_removed(request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:
+    _record(request, user, Event.MFA_REMOVED, changes={"type": str(authenticator.type)})
+
+
+@receiver(mfa_signals.authenticator_reset)
+def recovery_codes_renewed(request: HttpRequest, user: User, **_: Any) -> None:
+    _record(request, user, Event.RECOVERY_CODES_RENEWED)
+
+
+@receiver(mfa_signals.authentication_failed)
+def mfa_failed(request: HttpRequest, user: User, **_: Any) -> None:
+    _record(request, user, Event.MFA_FAILED, outcome="failed")
+
+
+def _record(
+    request: HttpRequest,
+    user: User,
+    event: Event,
+    *,
+    outcome: str = "allowed",
+    changes: dict[str, Any] | None = None,
+) -> None:
+    origin = origin_of(request)
+    target = Target(type="user", id=str(user.pk), label=user.email)
+    account_ids = [membership.account_id for membership in memberships_of(user.pk)]
+    for account_id in account_ids or [PLATFORM_ACCOUNT_ID]:
+        actor = actor_of(user, account_id=account_id, origin=origin)
+        with tenant(account_id):
+            auditlog.record(
+                by=actor, event=event, target=target, outcome=outcome, changes=changes
+            )
+
+
+def _record_unknown(request: HttpRequest) -> None:
+    actor = unknown_person(account_id=PLATFORM_ACCOUNT_ID, origin=origin_of(request))
+    with tenant(PLATFORM_ACCOUNT_ID):
+        auditlog.record(by=actor, event=Event.SIGN_IN_FAILED, outcome="failed")

@@ -1,0 +1,93 @@
+from dataclasses import replace
+from typing import cast
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.audit import Event
+from accounts.context import THEME_COOKIE
+from accounts.forms import ProfileForm, SwitchAccountForm, ThemeForm
+from accounts.middleware import choose_account
+from accounts.models import Membership
+from accounts.permissions import requires_right
+from accounts.requests import ConsoleRequest
+from accounts.roles import MEANINGS, RIGHTS, SUMMARIES, Right, Role
+from auditlog import actions as auditlog
+from queensmtp.actors import Target
+from queensmtp.tenancy import tenant
+
+ONE_YEAR_SECONDS = 365 * 24 * 3600
+
+
+@require_safe
+@requires_right(Right.MEMBERS_READ)
+def roles(request: ConsoleRequest) -> HttpResponse:
+    rows = [
+        (right, MEANINGS[right], [(role, right in RIGHTS[role]) for role in Role])
+        for right in Right
+    ]
+    return render(
+        request,
+        "accounts/roles.html",
+        {"rows": rows, "roles": list(Role), "summaries": [(r, SUMMARIES[r]) for r in Role]},
+    )
+
+
+@login_required
+def profile(http_request: HttpRequest) -> HttpResponse:
+    request = cast(ConsoleRequest, http_request)
+    form = ProfileForm(request.POST or None, instance=request.user)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, "Saved.")
+        return redirect("console_profile")
+    return render(request, "accounts/profile.html", {"form": form})
+
+
+@require_POST
+@login_required
+def switch_account(http_request: HttpRequest) -> HttpResponse:
+    request = cast(ConsoleRequest, http_request)
+    form = SwitchAccountForm(request.POST)
+    membership = choose_account(request, form.cleaned_data["account"]) if form.is_valid() else None
+    if membership is None:
+        raise Http404("There is no such account.")
+    _record_entry(request, membership)
+    return redirect("console_home")
+
+
+def _record_entry(request: ConsoleRequest, membership: Membership) -> None:
+    account = membership.account
+    with tenant(account.pk):
+        auditlog.record(
+            by=replace(request.actor, account_id=account.pk),
+            event=Event.ACCOUNT_ENTERED,
+            target=Target(type="account", id=str(account.pk), label=account.name),
+        )
+
+
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    form = ThemeForm(request.POST)
+    response = redirect(_page_before(request))
+    if form.is_valid():
+        response.set_cookie(
+            THEME_COOKIE,
+            form.cleaned_data["theme"],
+            max_age=ONE_YEAR_SECONDS,
+            secure=True,
+            httponly=True,
+            samesite="Lax",
+        )
+    return response
+
+
+def _page_before(request: HttpRequest) -> str:
+    page = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=True):
+        return page
+    return "console_home"

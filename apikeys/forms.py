@@ -1,0 +1,228 @@
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+from apikeys import rights as key_rights
+from apikeys.models import ApiKey
+from apikeys.rights import Reading, Rights
+from apikeys.tokens import Environment
+from queensmtp.scopes import Scope
+
+CUSTOM = "custom"
+# What most programs need, so that nobody ticks "everything" out of haste.
+PRESETS: dict[str, tuple[str, frozenset[Scope]]] = {
+    "send": ("Send only", frozenset({Scope.EMAIL_SEND})),
+    "send_and_read": ("Send, and read what became of it", frozenset({Scope.EMAIL_SEND, Scope.EMAIL_READ})),
+    "application": (
+        "A whole application: mail, templates, contacts, suppressions",
+        frozenset(
+            {
+                Scope.EMAIL_SEND,
+                Scope.EMAIL_READ,
+                Scope.TEMPLATES_READ,
+                Scope.CONTACTS_READ,
+                Scope.CONTACTS_WRITE,
+                Scope.SUPPRESSIONS_READ,
+                Scope.SUPPRESSIONS_WRITE,
+            }
+        ),
+    ),
+    "audit": ("Read the audit log", frozenset({Scope.AUDIT_READ})),
+    "everything": ("Everything, creating keys included", frozenset(Scope)),
+}
+
+NEVER = "never"
+ON_DATE = "date"
+EXPIRIES = {"7": "In 7 days", "30": "In 30 days", "90": "In 90 days", "365": "In a year"}
+EXPIRY_CHOICES = [*EXPIRIES.items(), (NEVER, "Never"), (ON_DATE, "On a date")]
+
+OVERLAPS = {"0": "Now", "3600": "In 1 hour", "86400": "In 24 hours", "604800": "In 7 days"}
+OVERLAP_CHOICES = [*OVERLAPS.items(), (CUSTOM, "After another time")]
+
+# The names that `apikeys.rights` gives to what is wrong, and the fields that people see.
+FIELD_OF_RIGHT = {"expires_at": "expires", "rate_limit": "rate_requests"}
+
+
+class KeyForm(forms.Form):
+    name = forms.CharField(
+        max_length=key_rights.NAME_LIMIT,
+        help_text="The program and where it runs, for example “Shop, checkout mails”.",
+    )
+    environment = forms.ChoiceField(
+        choices=[(one.value, one.value.title()) for one in Environment],
+        widget=forms.RadioSelect,
+        initial=Environment.DEVELOPMENT.value,
+        help_text="A development key never sends to the outside; its mail stays in the sandbox.",
+    )
+    preset = forms.ChoiceField(
+        label="What may it do?",
+        choices=[*((key, label) for key, (label, _) in PRESETS.items()), (CUSTOM, "Only these:")],
+        widget=forms.RadioSelect,
+        initial="send",
+    )
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope.value, scope.value) for scope in Scope],
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text="Counted only with “Only these”.",
+    )
+    domains = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        required=False,
+        label="Sending domains",
+        help_text="One per line. Left empty, the key sends from every verified domain of the account.",
+    )
+    allowed_cidrs = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        required=False,
+        label="Allowed addresses",
+        help_text="Addresses or ranges such as 203.0.113.0/24 or 2001:db8::/48, one per line. "
+        "Left empty, the key works from everywhere.",
+    )
+    allow_wide_cidrs = forms.BooleanField(
+        required=False,
+        label="Take ranges wider than /8 (IPv4) or /32 (IPv6); I mean it",
+    )
+    allowed_recipients = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        required=False,
+        label="Allowed recipients",
+        help_text="@example.com for a domain or a whole address, one per line. Left empty: anyone.",
+    )
+    expires = forms.ChoiceField(choices=EXPIRY_CHOICES, initial="90")
+    expires_on = forms.DateField(
+        required=False,
+        label="Date of expiry",
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="Counted only with “On a date”; the key ends when that day begins, your time.",
+    )
+    rate_requests = forms.IntegerField(
+        required=False, min_value=1, label="Requests", help_text="Left empty: the default rate."
+    )
+    rate_per_seconds = forms.IntegerField(required=False, min_value=1, label="per seconds")
+    labels = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        required=False,
+        help_text="One per line, such as “client: acme”. They are filters in the audit log.",
+    )
+    notes = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 2}),
+        required=False,
+        max_length=key_rights.NOTES_LIMIT,
+    )
+
+    rights: Rights
+    read_labels: dict[str, str]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if self.errors:
+            return cleaned
+        reading = Reading()
+        body = self._body(cleaned)
+        self.rights = key_rights.read(body, now=timezone.now(), reading=reading)
+        self.read_labels = key_rights.read_labels(body, reading)
+        for problem in reading.problems:
+            self._show(problem.field, problem.message)
+        return cleaned
+
+    def _show(self, right: str, message: str) -> None:
+        name = right.partition("[")[0].partition(".")[0]
+        self.add_error(FIELD_OF_RIGHT.get(name, name), message[:1].upper() + message[1:])
+
+    def _body(self, cleaned: Mapping[str, Any]) -> dict[str, Any]:
+        """The form as the API would have been sent it, so that one reader judges both."""
+        return {
+            "scopes": _scopes(cleaned),
+            "domains": [line.lower() for line in _lines(cleaned["domains"])] or None,
+            "allowed_cidrs": _lines(cleaned["allowed_cidrs"]) or None,
+            "allow_wide_cidrs": cleaned["allow_wide_cidrs"],
+            "allowed_recipients": [line.lower() for line in _lines(cleaned["allowed_recipients"])]
+            or None,
+            "expires_at": self._expires_at(cleaned),
+            "rate_limit": _rate(cleaned),
+            "labels": self._labels(cleaned["labels"]),
+        }
+
+    def _expires_at(self, cleaned: Mapping[str, Any]) -> str | None:
+        choice = cleaned["expires"]
+        if choice == NEVER:
+            return None
+        if choice != ON_DATE:
+            return (timezone.now() + timedelta(days=int(choice))).isoformat()
+        if cleaned["expires_on"] is None:
+            self.add_error("expires_on", "Give the date.")
+            return None
+        midnight = datetime.combine(cleaned["expires_on"], datetime.min.time())
+        return timezone.make_aware(midnight).astimezone(UTC).isoformat()
+
+    def _labels(self, text: str) -> dict[str, str]:
+        found = {}
+        for line in _lines(text):
+            name, colon, value = line.partition(":")
+            if not colon:
+                self.add_error("labels", f"“{line[:40]}” has no colon; write “name: value”.")
+            found[name.strip()] = value.strip()
+        return found
+
+
+class RotateForm(forms.Form):
+    overlap = forms.ChoiceField(
+        label="When does the old key end?",
+        choices=OVERLAP_CHOICES,
+        widget=forms.RadioSelect,
+        initial="86400",
+    )
+    overlap_hours = forms.FloatField(
+        label="Hours", required=False, min_value=0, max_value=720, help_text="At most 720 (30 days)."
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("overlap") == CUSTOM and cleaned.get("overlap_hours") is None:
+            self.add_error("overlap_hours", "Give the hours.")
+        return cleaned
+
+    @property
+    def overlap_seconds(self) -> int:
+        chosen = self.cleaned_data["overlap"]
+        return round(self.cleaned_data["overlap_hours"] * 3600) if chosen == CUSTOM else int(chosen)
+
+
+class RevokeForm(forms.Form):
+    typed_name = forms.CharField(
+        label="Type the key's name to revoke it",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    reason = forms.CharField(required=False, max_length=200, label="Reason")
+
+    def __init__(self, *args: Any, key: ApiKey, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.key = key
+
+    def clean_typed_name(self) -> str:
+        typed: str = self.cleaned_data["typed_name"]
+        if typed.strip() != self.key.name:
+            raise forms.ValidationError(f"This is not the name. It is “{self.key.name}”.")
+        return typed
+
+
+def _lines(text: str) -> list[str]:
+    parts = (part.strip() for line in text.splitlines() for part in line.split(","))
+    return list(dict.fromkeys(part for part in parts if part))
+
+
+def _scopes(cleaned: Mapping[str, Any]) -> list[str]:
+    if cleaned["preset"] == CUSTOM:
+        return list(cleaned["scopes"])
+    return [scope.value for scope in Scope if scope in PRESETS[cleaned["preset"]][1]]
+
+
+def _rate(cleaned: Mapping[str, Any]) -> dict[str, int] | None:
+    requests, seconds = cleaned.get("rate_requests"), cleaned.get("rate_per_seconds")
+    if requests is None and seconds is None:
+        return None
+    return {"requests": requests, "per_seconds": seconds}

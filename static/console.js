@@ -1,0 +1,62 @@
+"use strict";
+// Comfort only: every page works without this file.
+
+const live = document.getElementById("live");
+
+function say(words) {
+  live.textContent = "";
+  requestAnimationFrame(() => { live.textContent = words; });
+}
+
+async function copy(button) {
+  const source = document.getElementById(button.dataset.copies);
+  const label = button.querySelector("[data-label]");
+  try {
+    await navigator.clipboard.writeText(source.textContent.trim());
+    label.textContent = "Copied";
+    say("Copied");
+  } catch {
+    getSelection().selectAllChildren(source);
+    label.textContent = "Selected";
+    say("Could not copy. The text is selected: press Control and C.");
+  }
+  setTimeout(() => { label.textContent = button.dataset.words; }, 2500);
+}
+
+for (const button of document.querySelectorAll("button[data-copies]")) {
+  button.hidden = false;
+  button.dataset.words = button.querySelector("[data-label]").textContent;
+  button.addEventListener("click", () => copy(button));
+}
+
+// A link to a confirming page opens its dialog in place; without the dialog the link just leads there.
+for (const link of document.querySelectorAll("a[data-dialog]")) {
+  const dialog = document.getElementById(link.dataset.dialog);
+  if (!dialog) continue;
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    dialog.showModal();
+  });
+  for (const close of dialog.querySelectorAll("[data-closes]")) {
+    close.addEventListener("click", (event) => {
+      event.preventDefault();
+      dialog.close();
+    });
+  }
+}
+
+// The menu closes on Escape and on a click elsewhere.
+const menu = document.querySelector("details.menu");
+if (menu) {
+  document.addEventListener("click", (event) => {
+    if (!menu.contains(event.target)) menu.open = false;
+  });
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+}
+
+const summary = document.querySelector(".error-summary");
+if (summary) summary.focus();
