@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import LiteralString
 from urllib.parse import unquote, urlsplit
 
 import psycopg
@@ -59,7 +60,7 @@ def test_postgres_starts_anew_after_a_crash_although_its_old_pid_is_a_strangers(
         again = postgres.start()
         assert stranger.poll() is None
         stranger.kill()
-    assert connect(postgres, "app").execute("SELECT current_user").fetchone() == ("app",)
+    assert ask(postgres, "app", "SELECT current_user") == [("app",)]
     children.stop([again], grace_seconds=5)
     assert again.exit_code() == 0
 
@@ -104,21 +105,22 @@ def test_root_runs_them_as_nobody(valkey: Valkey) -> None:
     children.stop([child], grace_seconds=5)
 
 
-def roles_of(postgres: Postgres) -> set[tuple[str, bool, bool]]:
-    rows = connect(postgres, "postgres").execute(
+def roles_of(postgres: Postgres) -> set[tuple[object, ...]]:
+    rows = ask(
+        postgres,
+        "postgres",
         "SELECT rolname, rolcanlogin, rolsuper OR rolbypassrls FROM pg_roles "
-        "WHERE NOT starts_with(rolname, 'pg_')"
+        "WHERE NOT starts_with(rolname, 'pg_')",
     )
-    return {(name, can_login, is_above) for name, can_login, is_above in rows}
+    return set(rows)
 
 
-def connect(postgres: Postgres, role: str) -> psycopg.Connection[tuple[object, ...]]:
+def ask(postgres: Postgres, role: str, question: LiteralString) -> list[tuple[object, ...]]:
+    """Over the very URL that the processes are given."""
     url = urlsplit(postgres.url(role))
-    assert url.hostname is not None
-    with psycopg.connect(
-        host=unquote(str(postgres.places.sockets)), user=url.username, dbname=url.path[1:]
-    ) as connection:
-        return connection
+    folder = unquote(url.netloc.partition("@")[2])
+    with psycopg.connect(host=folder, user=url.username, dbname=url.path[1:]) as connection:
+        return connection.execute(question).fetchall()
 
 
 def kill(child: Child) -> None:

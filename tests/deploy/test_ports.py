@@ -18,9 +18,7 @@ def test_a_taken_port_is_named_with_the_setting_that_moves_it(kind: int) -> None
 
 
 def test_a_lingering_connection_of_the_last_run_takes_no_port() -> None:
-    with socket.socket() as server:
-        server.bind((HOST, 0))
-        server.listen()
+    with socket.create_server((HOST, 0)) as server:
         address = server.getsockname()
         client = socket.create_connection(address)
         accepted, _ = server.accept()
