@@ -1,0 +1,253 @@
+"""The log and its tree: written by actions only, and the database refuses what changes them."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, NoReturn
+from uuid import UUID
+
+from django.db import models
+from django.db.models import Q
+
+from auditlog import entries
+from auditlog.filters import Filters, Named
+from auditlog.merkle import Frontier
+
+# `created_at` and the id are read from the clock one after the other, never this far apart.
+CLOCK_SLACK = timedelta(minutes=1)
+
+
+class WrittenByActions(Exception):
+    """Rows of the log are inserted by `auditlog.actions`, and never changed."""
+
+
+class InsertOnly(models.Model):
+    """A row that is written once, by an action's own statement."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise WrittenByActions(f"{type(self).__name__} is written by auditlog.actions")
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise WrittenByActions(f"{type(self).__name__} is never deleted")
+
+
+class EntryQuerySet(models.QuerySet["Entry"]):
+    def of_account(self, account_id: UUID) -> "EntryQuerySet":
+        return self.filter(account_id=account_id)
+
+    def matching(self, filters: Filters) -> "EntryQuerySet":
+        """Narrow down to what the filters describe."""
+        found = self.within(filters.since, filters.until).filter(*_conditions(filters))
+        return found.without_ordinary_reads() if filters.hides_reads else found
+
+    def within(self, since: datetime | None, until: datetime | None) -> "EntryQuerySet":
+        """Narrow down to ``since <= created_at < until``; the id's bounds prune partitions."""
+        found = self
+        if since:
+            found = found.filter(id__gte=_first_id_at(since - CLOCK_SLACK), created_at__gte=since)
+        if until:
+            found = found.filter(id__lt=_first_id_at(until + CLOCK_SLACK), created_at__lt=until)
+        return found
+
+    def without_ordinary_reads(self) -> "EntryQuerySet":
+        return self.filter(ordinary_read=False)
+
+
+class Entry(InsertOnly):
+    """What happened. Partitioned by id; without a salt its personal fields were erased."""
+
+    id = models.UUIDField(primary_key=True)
+    account_id = models.UUIDField()
+    created_at = models.DateTimeField()
+    version = models.SmallIntegerField()
+    # Collation C, so that `api_key.*` is the range from `api_key.` to `api_key/` on any server.
+    event = models.TextField(db_collation="C")
+    outcome = models.TextField()
+    actor_type = models.TextField()
+    actor_id = models.TextField()
+    key_id = models.UUIDField(null=True)
+    request_id = models.TextField()
+    target_type = models.TextField()
+    target_id = models.TextField()
+    labels = models.JSONField()
+    count = models.IntegerField()
+    private_hash = models.BinaryField()
+    salt = models.BinaryField(null=True)
+    actor_label = models.TextField()
+    target_label = models.TextField()
+    ip = models.GenericIPAddressField(null=True)
+    user_agent = models.TextField()
+    client_request_id = models.TextField()
+    changes = models.JSONField()
+    # Search only: it follows from event and outcome, and is no part of the leaf.
+    ordinary_read = models.BooleanField()
+
+    objects = EntryQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["account_id", "id"], name="auditlog_entry_newest"),
+            models.Index(fields=["account_id", "key_id", "id"], name="auditlog_entry_by_key"),
+            models.Index(fields=["account_id", "event", "id"], name="auditlog_entry_by_event"),
+            models.Index(fields=["account_id", "ip", "id"], name="auditlog_entry_by_ip"),
+            models.Index(
+                fields=["account_id", "id"],
+                condition=Q(ordinary_read=False),
+                name="auditlog_entry_no_reads",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.id}"
+
+    @property
+    def is_erased(self) -> bool:
+        return self.salt is None
+
+    def leaf_data(self) -> bytes:
+        """Return the exact canonical JSON that the leaf hashes."""
+        return entries.leaf_data(self, bytes(self.private_hash))
+
+    def committed_hash(self) -> bytes:
+        """Return the commitment that the stored personal fields and salt amount to."""
+        return entries.private_hash(self, bytes(self.salt or b""))
+
+
+class Pending(models.Model):
+    """An entry that no leaf holds yet; the sealer takes it away."""
+
+    entry_id = models.UUIDField(primary_key=True)
+    account_id = models.UUIDField()
+    leaf_hash = models.BinaryField()
+
+    class Meta:
+        indexes = [models.Index(fields=["account_id", "entry_id"], name="auditlog_pending_of")]
+
+    def __str__(self) -> str:
+        return str(self.entry_id)
+
+
+class LeafQuerySet(models.QuerySet["Leaf"]):
+    def indexes_of(self, account_id: UUID, entry_ids: Iterable[UUID]) -> dict[UUID, int]:
+        """Return the leaf index of each of these entries that is sealed."""
+        found = self.filter(account_id=account_id, entry_id__in=list(entry_ids))
+        return dict(found.values_list("entry_id", "leaf_index"))
+
+
+class Leaf(InsertOnly):
+    """The place of an entry in its account's tree. It outlives the entry."""
+
+    pk = models.CompositePrimaryKey("account_id", "leaf_index")
+    account_id = models.UUIDField()
+    leaf_index = models.BigIntegerField()
+    entry_id = models.UUIDField()
+    hash = models.BinaryField()
+
+    objects = LeafQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account_id", "entry_id"], name="auditlog_leaf_one_of_an_entry"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id}/{self.leaf_index}"
+
+
+class Tile(InsertOnly):
+    """256 neighbouring hashes of one level of the tree, and the root over them."""
+
+    pk = models.CompositePrimaryKey("account_id", "level", "number")
+    account_id = models.UUIDField()
+    level = models.SmallIntegerField()
+    number = models.BigIntegerField()
+    hashes = models.BinaryField()
+    root = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"{self.account_id}/{self.level}/{self.number}"
+
+
+class Head(models.Model):
+    """An account's tree as it stands, with its newest signed checkpoint. It only grows."""
+
+    account_id = models.UUIDField(primary_key=True)
+    size = models.BigIntegerField()
+    root = models.BinaryField()
+    frontier = models.BinaryField()
+    note = models.TextField()
+    updated_at = models.DateTimeField()
+    published_size = models.BigIntegerField(default=0)
+    published_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["published_at"],
+                condition=Q(size__gt=models.F("published_size")),
+                name="auditlog_head_unpublished",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} at {self.size}"
+
+    def tree(self) -> Frontier:
+        return Frontier.unpacked(self.size, bytes(self.frontier))
+
+
+class Checkpoint(InsertOnly):
+    """A published checkpoint: kept for ever, so that history cannot be told in two ways."""
+
+    pk = models.CompositePrimaryKey("account_id", "size")
+    account_id = models.UUIDField()
+    size = models.BigIntegerField()
+    root = models.BinaryField()
+    note = models.TextField()
+    published_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.account_id} at {self.size}"
+
+
+def _first_id_at(moment: datetime) -> UUID:
+    """Return the lowest UUIDv7 of a millisecond."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+def _conditions(filters: Filters) -> list[Q]:
+    """Return the conditions besides time. Only operators that are leakproof find their index."""
+    found = [_event_condition(filters.events)] if filters.events else []
+    if filters.key_id:
+        found.append(Q(key_id=filters.key_id))
+    if filters.ip:
+        found.append(Q(ip__gte=filters.ip.low, ip__lte=filters.ip.high))
+    if filters.outcome:
+        found.append(Q(outcome=filters.outcome))
+    if filters.request_id:
+        found.append(Q(request_id=filters.request_id))
+    if filters.label:
+        found.append(Q(labels__contains={filters.label.name: filters.label.value}))
+    return [*found, *_named("actor", filters.actor), *_named("target", filters.target)]
+
+
+def _named(field: str, named: Named | None) -> list[Q]:
+    if named is None:
+        return []
+    parts = {f"{field}_type": named.type, f"{field}_id": named.id}
+    return [Q(**{name: value}) for name, value in parts.items() if value]
+
+
+def _event_condition(events: Iterable[str]) -> Q:
+    whole = [event for event in events if not event.endswith(".*")]
+    condition = Q(event__in=whole)
+    for event in events:
+        if event.endswith(".*"):
+            # "/" is the character after ".".
+            subject = event.removesuffix(".*")
+            condition |= Q(event__gte=f"{subject}.", event__lt=f"{subject}/")
+    return condition
