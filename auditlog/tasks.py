@@ -1,0 +1,11 @@
+from celery import shared_task
+from django.utils import timezone
+
+from auditlog import actions
+from queensmtp import bell
+
+
+@shared_task
+def seal() -> int:
+    bell.heard("auditlog.tasks.seal")
+    return actions.seal_all(now=timezone.now())
