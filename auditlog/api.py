@@ -1,0 +1,105 @@
+from typing import ClassVar
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from auditlog import filters, proofs, queries, serializers
+from auditlog.audit import Event
+from auditlog.models import Entry, Leaf
+from queensmtp.actors import Target
+from queensmtp.api import ApiView
+from queensmtp.errors import NotFound, refuse_field
+from queensmtp.ids import find_id
+from queensmtp.pagination import list_body, page, read_cursor
+from queensmtp.scopes import Scope
+
+
+class AuditView(ApiView):
+    """Reading the log of the key's own account."""
+
+    scope = Scope.AUDIT_READ
+
+    def account_id(self, request: Request) -> UUID:
+        account_id: UUID = request.actor.tenant_id
+        return account_id
+
+
+class AuditEntries(AuditView):
+    audit_events: ClassVar[dict[str, str]] = {"GET": Event.LOG_READ}
+
+    def get(self, request: Request) -> Response:
+        found = filters.read(dict(request.query_params.lists()))
+        cursor = read_cursor(request.query_params)
+        account_id = self.account_id(request)
+        shown = page(Entry.objects.of_account(account_id).matching(found), cursor)
+        indexes = Leaf.objects.indexes_of(account_id, (entry.id for entry in shown.rows))
+        return Response(
+            list_body(
+                shown,
+                lambda entry: serializers.entry_body(entry, leaf_index=indexes.get(entry.id)),
+            )
+        )
+
+
+class AuditEntry(AuditView):
+    audit_events: ClassVar[dict[str, str]] = {"GET": Event.ENTRY_READ}
+
+    def get(self, request: Request, entry_id: str) -> Response:
+        queries.refuse_unknown(request.query_params, known=frozenset())
+        request._request.audit_target = Target(type="audit_entry", id=entry_id)
+        account_id = self.account_id(request)
+        entry = Entry.objects.of_account(account_id).filter(id=find_id(entry_id)).first()
+        if entry is None:
+            raise NotFound("There is no such audit entry.")
+        indexes = Leaf.objects.indexes_of(account_id, [entry.id])
+        return Response(serializers.entry_with_salt_body(entry, leaf_index=indexes.get(entry.id)))
+
+
+class AuditCheckpoint(AuditView):
+    audit_events: ClassVar[dict[str, str]] = {"GET": Event.CHECKPOINT_READ}
+
+    def get(self, request: Request) -> Response:
+        queries.refuse_unknown(request.query_params, known=frozenset({"size"}))
+        size = queries.find_number(request.query_params, "size")
+        account_id = self.account_id(request)
+        if size is None:
+            return Response(serializers.checkpoint_body(proofs.latest_checkpoint(account_id)))
+        return Response(serializers.checkpoint_body(proofs.checkpoint_of(account_id, size)))
+
+
+class InclusionProof(AuditView):
+    audit_events: ClassVar[dict[str, str]] = {"GET": Event.PROOF_READ}
+
+    def get(self, request: Request) -> Response:
+        queries.refuse_unknown(
+            request.query_params, known=frozenset({"entry_id", "leaf_index", "size"})
+        )
+        size = queries.find_number(request.query_params, "size")
+        leaf = self.find_leaf(request)
+        proof = proofs.inclusion_proof(self.account_id(request), leaf=leaf, size=size)
+        return Response(serializers.inclusion_body(proof))
+
+    def find_leaf(self, request: Request) -> Leaf:
+        entry_id = queries.find_entry_id(request.query_params, "entry_id")
+        leaf_index = queries.find_number(request.query_params, "leaf_index")
+        if entry_id is None and leaf_index is None:
+            raise queries.missing("entry_id")
+        if entry_id is not None and leaf_index is not None:
+            raise refuse_field("leaf_index", "conflicting", "give `entry_id` or `leaf_index`.")
+        if entry_id is not None:
+            return proofs.leaf_of_entry(self.account_id(request), entry_id)
+        return proofs.leaf_at(self.account_id(request), leaf_index or 0)
+
+
+class ConsistencyProof(AuditView):
+    audit_events: ClassVar[dict[str, str]] = {"GET": Event.PROOF_READ}
+
+    def get(self, request: Request) -> Response:
+        queries.refuse_unknown(request.query_params, known=frozenset({"from", "to"}))
+        proof = proofs.consistency_proof(
+            self.account_id(request),
+            first=queries.get_number(request.query_params, "from"),
+            second=queries.get_number(request.query_params, "to"),
+        )
+        return Response(serializers.consistency_body(proof))

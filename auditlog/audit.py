@@ -1,0 +1,54 @@
+"""The events of this app, and the register of every app's events with their sentences."""
+
+from enum import StrEnum
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+
+from django.apps import apps
+
+from auditlog.models import Entry
+
+
+class Event(StrEnum):
+    LOG_READ = "audit_log.read"
+    ENTRY_READ = "audit_entry.read"
+    CHECKPOINT_READ = "audit_checkpoint.read"
+    PROOF_READ = "audit_proof.read"
+    # A request with a key whose view declares no event of its own: nothing goes unrecorded.
+    REQUEST_MADE = "api_request.made"
+
+
+SENTENCES: dict[str, str] = {
+    Event.LOG_READ: "read the audit log",
+    Event.ENTRY_READ: "read an audit entry",
+    Event.CHECKPOINT_READ: "read a checkpoint of the audit log",
+    Event.PROOF_READ: "read a proof from the audit log",
+    Event.REQUEST_MADE: "called the API",
+}
+
+
+@cache
+def events() -> dict[str, str]:
+    """Return every event that any installed app records, with its sentence."""
+    found: dict[str, str] = {}
+    for app in apps.get_app_configs():
+        name = f"{app.name}.audit"
+        if find_spec(name):
+            found |= _events_of(import_module(name))
+    return dict(sorted(found.items()))
+
+
+def sentence_for(entry: Entry) -> str:
+    """Say what was done, to be read after the actor's name: "created a key: Newsletter"."""
+    sentence = events().get(entry.event, entry.event.replace(".", " ").replace("_", " "))
+    target = entry.target_label or entry.target_id
+    if "{" in sentence:
+        return sentence.format(actor=entry.actor_label, target=target, count=entry.count)
+    return f"{sentence}: {target}" if target else sentence
+
+
+def _events_of(module: object) -> dict[str, str]:
+    names = getattr(module, "Event", ())
+    sentences: dict[str, str] = getattr(module, "SENTENCES", {})
+    return {str(name): sentences.get(name, str(name)) for name in names}
