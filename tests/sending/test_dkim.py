@@ -25,7 +25,9 @@ MESSAGE = (
 Verify = Callable[[bytes], bool]
 PAIRS = {algorithm: dkim_keys.generate(algorithm) for algorithm in Algorithm}
 KEYS = {
-    algorithm: dkim_keys.load(pair.private_der, domain="hive.example", selector=algorithm.name.lower())
+    algorithm: dkim_keys.load(
+        pair.private_der, domain="hive.example", selector=algorithm.name.lower()
+    )
     for algorithm, pair in PAIRS.items()
 }
 
