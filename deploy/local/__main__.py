@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 
 from deploy.local import browser
 from deploy.local.checkout import this_checkout
@@ -30,7 +31,9 @@ def main(arguments: list[str]) -> int:
 
 
 def say(line: str) -> None:
-    print(line, flush=True)
+    """A terminal that was closed must not keep us from stopping in order."""
+    with suppress(OSError):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -91,8 +91,10 @@ def stop(children: Iterable[Child], *, grace_seconds: float) -> None:
 
 
 def kill_group(group: int) -> None:
+    """The members are looked up first: a group's number is free again once it is empty."""
     if process_table.members_of_group(group):
-        os.killpg(group, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
 
 
 def wait_until(happened: Callable[[], bool], *, seconds: float) -> bool:

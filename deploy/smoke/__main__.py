@@ -23,6 +23,8 @@ from pathlib import Path
 
 from deploy.local import process_table
 from deploy.local.children import MARK
+from deploy.local.places import possible_socket_folders
+from deploy.local.ports import is_taken
 from deploy.local.up import LAST_LINE, read_exports
 from deploy.smoke import probes
 from deploy.smoke.clone import Clone, clean_clone
@@ -193,6 +195,12 @@ def expect_nothing_left(clone: Clone) -> None:
     if left:
         commands = [" ".join(process_table.arguments(pid)) for pid in left]
         raise SmokeFailed(f"these still run after SIGTERM: {commands}")
+    taken = [port.number for port in clone.ports.all() if is_taken(port)]
+    if taken:
+        raise SmokeFailed(f"these ports are still taken after SIGTERM: {taken}")
+    folders = possible_socket_folders(clone.checkout, clone.env)
+    if any(folder.exists() for folder in folders):
+        raise SmokeFailed(f"one of these is still there after SIGTERM: {folders}")
     told("stopped; nothing is left behind")
 
 

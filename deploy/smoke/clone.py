@@ -59,8 +59,10 @@ def clean_clone(*, user: str | None) -> Iterator[Clone]:
             _give_to(user, folder)
             env = {**env, "HOME": str(folder), "PATH": os.defpath, "PYTHON": "/usr/bin/python3"}
         clone = Clone(Checkout(root=root, var=root / "var"), ports, user, env)
-        yield clone
-        clone.make("reset")
+        try:
+            yield clone
+        finally:
+            clone.make("reset")  # As root its data may lie outside the clone.
     finally:
         shutil.rmtree(folder)
 
