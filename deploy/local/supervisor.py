@@ -101,7 +101,7 @@ class Supervisor:
 
 
 def delay_after(falls: int) -> float:
-    return min(FIRST_RESTART_SECONDS * 2 ** min(falls, 10), SLOWEST_RESTART_SECONDS)
+    return min(FIRST_RESTART_SECONDS * (1 << min(falls, 10)), SLOWEST_RESTART_SECONDS)
 
 
 def ending_of(child: Child) -> str:

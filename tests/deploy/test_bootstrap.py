@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from deploy.local import bootstrap
@@ -26,9 +28,9 @@ def test_the_real_lock_pins_uv() -> None:
     assert "--hash=sha256:" in bootstrap.requirement_of("uv", bootstrap.LOCK.read_text())
 
 
-def test_a_changed_lock_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+def test_a_changed_lock_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     before = bootstrap.fingerprint_of_lock()
-    changed = bootstrap.Path(str(tmp_path)) / "lock.txt"
+    changed = tmp_path / "lock.txt"
     changed.write_text(bootstrap.LOCK.read_text() + "\n")
     monkeypatch.setattr(bootstrap, "LOCK", changed)
     assert bootstrap.fingerprint_of_lock() != before

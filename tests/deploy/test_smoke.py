@@ -1,5 +1,6 @@
 """The eyes of the smoke run: each must be able to see the fault that it looks for."""
 
+import os
 import socket
 import ssl
 import threading
@@ -36,7 +37,7 @@ def test_a_greeting_is_not_mistaken_for_http() -> None:
 
 def test_listeners_are_seen_with_their_addresses() -> None:
     with socket.create_server(("127.0.0.1", 0)) as here, socket.create_server(("", 0)) as all_over:
-        found = {one.port: one.is_loopback for one in listeners_of([__import__("os").getpid()])}
+        found = {one.port: one.is_loopback for one in listeners_of([os.getpid()])}
         assert found[here.getsockname()[1]] is True
         assert found[all_over.getsockname()[1]] is False
 

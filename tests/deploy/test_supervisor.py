@@ -2,10 +2,12 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from deploy.local import process_table
 from deploy.local.children import Child, launch
 from deploy.local.errors import ServerFailed
 from deploy.local.logs import LARGEST_BYTES, keep_small
@@ -54,7 +56,7 @@ def test_the_workers_of_a_fallen_parent_fall_too(
     watch(supervisor, "sleep 60 & echo $!; exit 1", log)
     wait(supervisor, lambda: len(said) == 1)
     worker = int(log.read_text())
-    wait(supervisor, lambda: not is_running(worker))
+    wait(supervisor, lambda: not process_table.is_running(worker))
 
 
 def test_a_server_that_cannot_start_again_is_tried_again(
@@ -74,7 +76,7 @@ def test_what_is_named_last_is_stopped_last(said: Said, tmp_path: Path) -> None:
         )
         log = tmp_path / f"{name}.log"
         watch(supervisor, script, log, name=name)
-        wait(supervisor, lambda log=log: log.exists() and "up" in log.read_text())
+        wait(supervisor, partial(has_said, log, "up"))
     supervisor.stop(last=["postgres"])
     assert (tmp_path / "order").read_text().split() == ["web", "postgres"]
 
@@ -110,10 +112,8 @@ def refuse() -> Child:
     raise ServerFailed("the disk is full")
 
 
-def is_running(pid: int) -> bool:
-    from deploy.local import process_table
-
-    return process_table.is_running(pid)
+def has_said(log: Path, word: str) -> bool:
+    return log.exists() and word in log.read_text()
 
 
 def wait(supervisor: Supervisor, happened: Callable[[], bool]) -> None:
