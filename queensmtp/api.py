@@ -1,6 +1,5 @@
-"""What every API view shares: strict JSON, one error shape, one tenant transaction a request."""
+"""What every API view shares: one error shape, one tenant transaction a request."""
 
-import logging
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
@@ -8,21 +7,14 @@ import orjson
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
-from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.parsers import BaseParser
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from queensmtp import errors, json_body, tenancy
+from queensmtp import errors, tenancy
 from queensmtp.errors import ApiError, FieldError
 from queensmtp.scopes import PUBLIC
 
 PROBLEM_JSON = "application/problem+json"
-
-logger = logging.getLogger(__name__)
-
 
 class ApiView(APIView):
     """A resource under /v1. It declares its scope, or cannot be reached."""
@@ -62,34 +54,6 @@ class ApiView(APIView):
         if self.scope_for(str(request.method)) == PUBLIC:
             return nullcontext()
         return tenancy.tenant(request.actor.tenant_id)
-
-
-class StrictJsonParser(BaseParser):
-    """Reads any body as JSON, whatever it is labelled (wire contract 11)."""
-
-    media_type = "*/*"
-
-    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
-        return json_body.read(stream.read())
-
-
-class JsonRenderer(BaseRenderer):
-    media_type = "application/json"
-    format = "json"
-    charset = None
-
-    def render(self, data: Any, accepted_media_type: Any = None, context: Any = None) -> bytes:
-        return orjson.dumps(data)
-
-
-class AlwaysJson(BaseContentNegotiation):
-    """Answers JSON to every `Accept`, since clients send all kinds."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return parsers[0]
-
-    def select_renderer(self, request: Request, renderers: Any, suffix: Any = None) -> Any:
-        return renderers[0], renderers[0].media_type
 
 
 def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
@@ -149,6 +113,3 @@ def _field_errors(detail: Any, path: str = "") -> Any:
 def json_response(body: Any, *, status: int = 200) -> HttpResponse:
     """A JSON answer of a view that is not DRF's."""
     return HttpResponse(orjson.dumps(body), status=status, content_type="application/json")
-
-
-__all__ = ["ApiView", "Response", "error_response", "json_response", "known_error", "render_error"]

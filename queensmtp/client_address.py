@@ -24,9 +24,7 @@ def canonical(text: str) -> Address | None:
     return address
 
 
-def client_address(
-    *, peer: str, forwarded_for: str, trusted: Sequence[Network]
-) -> Address | None:
+def client_address(*, peer: str, forwarded_for: str, trusted: Sequence[Network]) -> Address | None:
     """The client's address, given the socket's peer and the X-Forwarded-For header."""
     address = canonical(peer)
     hops = [hop for hop in forwarded_for.split(",") if hop.strip()]

@@ -31,9 +31,7 @@ def encrypt(
     return bytes([VERSION, key_id]) + nonce + _cipher(key_id).encrypt(nonce, plaintext, data)
 
 
-def decrypt(
-    value: bytes, *, account_id: UUID, table: str, column: str, row_id: str = ""
-) -> bytes:
+def decrypt(value: bytes, *, account_id: UUID, table: str, column: str, row_id: str = "") -> bytes:
     """Decrypt what `encrypt` made for the same place; raise CannotDecrypt otherwise."""
     value = bytes(value)
     if len(value) < 30 or value[0] != VERSION:

@@ -402,6 +402,11 @@ def _tls_context(policy: Policy) -> ssl.SSLContext:
 
 # From narrow to broad: the first that fits names the failure.
 _REASONS: tuple[tuple[type[BaseException], Reason, str], ...] = (
+    (
+        aiohttp.ConnectionTimeoutError,
+        Reason.CONNECT,
+        "The receiver could not be reached.",
+    ),
     (TimeoutError, Reason.TIMEOUT, "The receiver did not answer in time."),
     (
         aiohttp.ClientConnectorCertificateError,

@@ -13,7 +13,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 # --- Mode --------------------------------------------------------------------------------------
 
 MODE = read.choice(
-    "QUEENSMTP_MODE", options=("production", "embedded", "test"), default="production"
+    "QUEENSMTP_MODE", options=("production", "embedded"), default="production"
 )
 PROCESS = read.choice("QUEENSMTP_PROCESS", options=("web", "worker", "owner"), default="web")
 DEBUG = False
@@ -210,9 +210,9 @@ CONTENT_SECURITY_POLICY = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apikeys.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apikeys.permissions.HasScope"],
-    "DEFAULT_RENDERER_CLASSES": ["queensmtp.api.JsonRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["queensmtp.api.StrictJsonParser"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "queensmtp.api.AlwaysJson",
+    "DEFAULT_RENDERER_CLASSES": ["queensmtp.wire.JsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["queensmtp.wire.StrictJsonParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "queensmtp.wire.AlwaysJson",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "queensmtp.api.render_error",
     "UNAUTHENTICATED_USER": None,

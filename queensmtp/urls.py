@@ -1,7 +1,6 @@
 """Where everything hangs: /v1 for the API, the rest for people."""
 
 from django.urls import include, path
-from django.views.generic import RedirectView
 
 from accounts import urls as accounts
 from apikeys import urls as apikeys
@@ -25,12 +24,10 @@ console_urlpatterns = [
 ]
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="console_home")),
     path("livez", health.live),
     path("readyz", health.ready),
     path("v1/", include(api_urlpatterns)),
-    path("accounts/", include(accounts.sign_in_urlpatterns)),
-    path("console/", include(console_urlpatterns)),
+    *console_urlpatterns,
 ]
 
 handler400 = error_views.bad_request

@@ -1,0 +1,188 @@
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apikeys import actions, rights, serializers, usage
+from apikeys.audit import Event
+from apikeys.models import ApiKey, KeyStatus
+from apikeys.rights import Reading
+from apikeys.tokens import Environment
+from queensmtp import pagination
+from queensmtp.api import ApiView
+from queensmtp.errors import FieldError, MalformedRequest, ValidationFailed, refuse_field
+from queensmtp.scopes import Scope
+
+SETTABLE = {
+    "name",
+    "scopes",
+    "domains",
+    "allowed_cidrs",
+    "allowed_recipients",
+    "expires_at",
+    "rate_limit",
+    "labels",
+    "notes",
+    "allow_wide_cidrs",
+}
+FILTERS = {"limit", "after", "before", "environment", "status"}
+
+
+class Keys(ApiView):
+    """/v1/keys"""
+
+    scope = {"GET": Scope.KEYS_READ, "POST": Scope.KEYS_WRITE}
+    audit_events = {"GET": Event.LISTED, "POST": Event.CREATED}
+
+    def get(self, request: Request) -> Response:
+        _refuse_unknown(request.query_params, FILTERS)
+        cursor = pagination.read_cursor(request.query_params)
+        page = pagination.page(_filtered(request), cursor)
+        uses = usage.last_uses(request.actor.tenant_id, [row.pk for row in page.rows])
+        return Response(
+            pagination.list_body(
+                page, lambda row: serializers.key(row, last_used=uses.get(row.pk))
+            )
+        )
+
+    def post(self, request: Request) -> Response:
+        body = _object(request)
+        _refuse_unknown(body, SETTABLE | {"environment"})
+        reading = Reading()
+        name, notes = rights.read_name(body, reading), rights.read_notes(body, reading)
+        labels = rights.read_labels(body, reading)
+        environment = rights.read_environment(body, reading)
+        wanted = rights.read(body, now=timezone.now(), reading=reading)
+        reading.finish()
+        row, token = actions.create(
+            by=request.actor,
+            name=name,
+            environment=environment,
+            rights=wanted,
+            labels=labels,
+            notes=notes,
+            creator=request.auth,
+        )
+        return _with_token(row, token.text)
+
+
+class Key(ApiView):
+    """/v1/keys/{id}"""
+
+    scope = {"GET": Scope.KEYS_READ, "PATCH": Scope.KEYS_WRITE, "DELETE": Scope.KEYS_WRITE}
+    audit_events = {"GET": Event.READ, "PATCH": Event.UPDATED, "DELETE": Event.REVOKED}
+
+    def get(self, request: Request, key_id: UUID) -> Response:
+        row = actions.get(key_id)
+        uses = usage.last_uses(row.account_id, [row.pk])
+        return Response(serializers.key(row, last_used=uses.get(row.pk)))
+
+    def patch(self, request: Request, key_id: UUID) -> Response:
+        body = _object(request)
+        _refuse_unknown(body, SETTABLE)
+        row = actions.get(key_id)
+        changes = _changes(row, body)
+        row = actions.update(by=request.actor, key=row, changes=changes, creator=request.auth)
+        return Response(serializers.key(row))
+
+    def delete(self, request: Request, key_id: UUID) -> Response:
+        row = actions.revoke(by=request.actor, key=actions.get(key_id))
+        return Response({"object": "key", "id": str(row.pk), "deleted": True})
+
+
+class KeyRotation(ApiView):
+    """POST /v1/keys/{id}/rotate"""
+
+    scope = Scope.KEYS_WRITE
+    audit_events = {"POST": Event.ROTATED}
+
+    def post(self, request: Request, key_id: UUID) -> Response:
+        body = _object(request)
+        _refuse_unknown(body, {"overlap_seconds"})
+        seconds = body.get("overlap_seconds")
+        if type(seconds) is not int:
+            raise refuse_field("overlap_seconds", "required", "give a whole number of seconds.")
+        row, token = actions.rotate(
+            by=request.actor,
+            key=actions.get(key_id),
+            overlap_seconds=seconds,
+            creator=request.auth,
+        )
+        return _with_token(row, token.text)
+
+
+class KeyOverlap(ApiView):
+    """POST /v1/keys/{id}/end-overlap"""
+
+    scope = Scope.KEYS_WRITE
+    audit_events = {"POST": Event.OVERLAP_ENDED}
+
+    def post(self, request: Request, key_id: UUID) -> Response:
+        row = actions.end_overlap(by=request.actor, key=actions.get(key_id))
+        return Response(serializers.key(row))
+
+
+def _with_token(row: ApiKey, token: str) -> Response:
+    """The one answer that holds the token."""
+    body = serializers.key(row) | {"token": token}
+    return Response(body, status=201, headers={"Cache-Control": "no-store"})
+
+
+def _object(request: Request) -> Mapping[str, Any]:
+    if not isinstance(request.data, dict):
+        raise MalformedRequest("The request body must be a JSON object.")
+    return request.data
+
+
+def _refuse_unknown(given: Mapping[str, Any], known: set[str]) -> None:
+    """A typo must never open a key or widen a query."""
+    problems = [
+        FieldError(name[:100], "unknown", "there is no such field.")
+        for name in given
+        if name not in known
+    ]
+    if problems:
+        message = f"`{problems[0].field}`: {problems[0].message}"
+        raise ValidationFailed(message, errors=problems)
+
+
+def _filtered(request: Request) -> Any:
+    rows, query = ApiKey.objects.all(), request.query_params
+    environment, status = query.get("environment"), query.get("status")
+    if environment is not None:
+        if environment not in list(Environment):
+            choices = ", ".join(Environment)
+            raise refuse_field("environment", "unknown", f"choose one of {choices}.")
+        rows = rows.filter(environment=environment)
+    if status is not None:
+        if status not in KeyStatus.values:
+            choices = ", ".join(KeyStatus.values)
+            raise refuse_field("status", "unknown", f"choose one of {choices}.")
+        rows = rows.in_status(KeyStatus(status), timezone.now())
+    return rows
+
+
+def _changes(row: ApiKey, body: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that a PATCH sets; what it leaves out stays."""
+    reading = Reading()
+    changes: dict[str, Any] = {}
+    present = actions.rights_of(row).columns()
+    if "name" in body:
+        changes["name"] = rights.read_name(body, reading)
+    if "notes" in body:
+        changes["notes"] = rights.read_notes(body, reading)
+    if "labels" in body:
+        changes["labels"] = rights.read_labels(body, reading)
+    merged = {"scopes": present["scopes"], **body}
+    wanted = rights.read(merged, now=timezone.now(), reading=reading).columns()
+    for name in ("scopes", "domains", "allowed_cidrs", "allowed_recipients", "expires_at"):
+        if name in body:
+            changes[name] = wanted[name]
+    if "rate_limit" in body:
+        changes["rate_requests"] = wanted["rate_requests"]
+        changes["rate_per_seconds"] = wanted["rate_per_seconds"]
+    reading.finish()
+    return changes

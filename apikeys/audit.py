@@ -1,0 +1,22 @@
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    CREATED = "api_key.created"
+    UPDATED = "api_key.updated"
+    ROTATED = "api_key.rotated"
+    OVERLAP_ENDED = "api_key.overlap_ended"
+    REVOKED = "api_key.revoked"
+    READ = "api_key.read"
+    LISTED = "api_key.listed"
+
+
+SENTENCES: dict[str, str] = {
+    Event.CREATED: "created the API key {target}",
+    Event.UPDATED: "changed the API key {target}",
+    Event.ROTATED: "rotated the API key {target}",
+    Event.OVERLAP_ENDED: "ended the overlap of the API key {target}",
+    Event.REVOKED: "revoked the API key {target}",
+    Event.READ: "read the API key {target}",
+    Event.LISTED: "listed API keys",
+}

@@ -1,0 +1,27 @@
+from queensmtp.errors import Conflict, Forbidden
+
+
+class AboveCeiling(Forbidden):
+    """A key asked for more than it has itself."""
+
+    name = "insufficient_scope"
+    message = "A key cannot create, change or rotate a key that may do more than it may itself."
+
+
+class KeyIsDead(Conflict):
+    """An expired or revoked key cannot be changed or rotated."""
+
+    message = "This key is expired or revoked; create a new one instead."
+
+
+class AlreadyRotating(Conflict):
+    """A key has one successor at most."""
+
+    message = "This key was rotated before; rotate its successor, or end the overlap first."
+
+
+class OwnKey(Forbidden):
+    """No key edits its own limits."""
+
+    name = "insufficient_scope"
+    message = "A key cannot change itself; use another key, or the console."

@@ -1,0 +1,142 @@
+from datetime import datetime
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from apikeys.tokens import Environment
+from queensmtp.ids import new_id
+
+
+class KeyStatus(models.TextChoices):
+    ACTIVE = "active", "Active"
+    ROTATING = "rotating", "Rotating"
+    EXPIRED = "expired", "Expired"
+    REVOKED = "revoked", "Revoked"
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def live(self, now: datetime) -> "ApiKeyQuerySet":
+        """Keys that may still be used."""
+        return self.filter(
+            Q(expires_at=None) | Q(expires_at__gt=now),
+            Q(overlap_ends_at=None) | Q(overlap_ends_at__gt=now),
+            revoked_at=None,
+        )
+
+    def in_status(self, status: KeyStatus, now: datetime) -> "ApiKeyQuerySet":
+        """Keys whose `status()` is this one."""
+        if status == KeyStatus.REVOKED:
+            return self.exclude(revoked_at=None)
+        if status == KeyStatus.EXPIRED:
+            return self.filter(revoked_at=None).exclude(pk__in=self.live(now).values("pk"))
+        return self.live(now).filter(overlap_ends_at__isnull=status == KeyStatus.ACTIVE)
+
+
+class ApiKey(models.Model):
+    """A key of an account. NULL means no restriction of that kind; an empty list allows nothing.
+
+    `mac` covers every column that the policy reads: only `apikeys.actions` writes rows that the
+    policy believes.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    account = models.ForeignKey("accounts.Account", on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=100)
+    notes = models.TextField(blank=True, default="")
+    labels = models.JSONField(default=dict)
+
+    public_id = models.CharField(max_length=12, unique=True)
+    prefix = models.CharField(max_length=24)
+    last4 = models.CharField(max_length=4)
+    digest = models.BinaryField(max_length=32)
+    pepper_version = models.PositiveSmallIntegerField()
+    mac = models.BinaryField(max_length=32)
+
+    environment = models.CharField(
+        max_length=16, choices=[(one.value, one.value.title()) for one in Environment]
+    )
+    scopes = ArrayField(models.CharField(max_length=32))
+    domains = ArrayField(models.CharField(max_length=253), null=True)
+    allowed_cidrs = ArrayField(models.CharField(max_length=43), null=True)
+    allowed_recipients = ArrayField(models.CharField(max_length=320), null=True)
+    rate_requests = models.PositiveIntegerField(null=True)
+    rate_per_seconds = models.PositiveIntegerField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    overlap_ends_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    revoked_reason = models.CharField(max_length=200, blank=True, default="")
+
+    replaces_id = models.UUIDField(null=True)
+    replaced_by_id = models.UUIDField(null=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.CharField(max_length=254)
+    created_by_key_id = models.UUIDField(null=True)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(environment__in=[one.value for one in Environment]),
+                name="api_key_environment_is_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(rate_requests=None, rate_per_seconds=None)
+                | Q(rate_requests__gt=0, rate_per_seconds__gt=0),
+                name="api_key_rate_is_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(overlap_ends_at=None) | Q(replaced_by_id__isnull=False),
+                name="api_key_overlap_has_successor",
+            ),
+            models.CheckConstraint(
+                condition=Q(overlap_ends_at=None)
+                | Q(expires_at=None)
+                | Q(overlap_ends_at__lte=F("expires_at")),
+                name="api_key_overlap_ends_by_expiry",
+            ),
+            models.CheckConstraint(
+                condition=Q(domains=None) | ~Q(domains=[]), name="api_key_domains_not_empty"
+            ),
+            models.CheckConstraint(
+                condition=Q(allowed_cidrs=None) | ~Q(allowed_cidrs=[]),
+                name="api_key_cidrs_not_empty",
+            ),
+        ]
+        indexes = [models.Index(fields=["account", "id"], name="api_key_of_account")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.masked})"
+
+    @property
+    def masked(self) -> str:
+        """What may be shown of the token after it was created."""
+        return f"{self.prefix}…{self.last4}"
+
+    @property
+    def is_dead(self) -> bool:
+        return self.status() in (KeyStatus.EXPIRED, KeyStatus.REVOKED)
+
+    def status(self, now: datetime | None = None) -> KeyStatus:
+        now = now or timezone.now()
+        if self.revoked_at is not None:
+            return KeyStatus.REVOKED
+        if self.dies_at is not None and self.dies_at <= now:
+            return KeyStatus.EXPIRED
+        if self.overlap_ends_at is not None:
+            return KeyStatus.ROTATING
+        return KeyStatus.ACTIVE
+
+    @property
+    def dies_at(self) -> datetime | None:
+        """When the key stops by itself: the end of its overlap comes before its expiry."""
+        return self.overlap_ends_at or self.expires_at
+
+    @property
+    def rate_limit(self) -> dict[str, Any] | None:
+        if self.rate_requests is None:
+            return None
+        return {"requests": self.rate_requests, "per_seconds": self.rate_per_seconds}

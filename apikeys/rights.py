@@ -1,0 +1,236 @@
+"""What a key may do, as one value: read from a request, compared with the creator's own. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any
+
+from apikeys import allowlist
+from apikeys.policy import KeyRecord
+from apikeys.tokens import Environment
+from queensmtp.errors import FieldError, ValidationFailed
+from queensmtp.scopes import ALL, Scope, granted
+
+NAME_LIMIT, NOTES_LIMIT, LABEL_LIMIT, LABELS_MAXIMUM = 100, 2_000, 64, 16
+RATE_MAXIMUM, PERIOD_MAXIMUM = 100_000, 86_400
+LIST_MAXIMUM = 100
+# Labels become filters and groups of reports; the name is a word, the value any short text.
+LABEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,63}")
+RECIPIENT = re.compile(r"([^\s@,<>\"]{1,64})?@[a-z0-9-]+(\.[a-z0-9-]+)+")
+DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """The settable limits of a key. None = no restriction of that kind."""
+
+    scopes: tuple[str, ...]
+    domains: tuple[str, ...] | None = None
+    allowed_cidrs: tuple[str, ...] | None = None
+    allowed_recipients: tuple[str, ...] | None = None
+    expires_at: datetime | None = None
+    rate_requests: int | None = None
+    rate_per_seconds: int | None = None
+
+    def columns(self) -> dict[str, Any]:
+        return {
+            one.name: list(value) if isinstance(value := getattr(self, one.name), tuple) else value
+            for one in fields(self)
+        }
+
+
+@dataclass(slots=True)
+class Reading:
+    """Collects what is wrong, so that one answer names every field."""
+
+    problems: list[FieldError] = field(default_factory=list)
+
+    def refuse(self, name: str, code: str, message: str) -> None:
+        self.problems.append(FieldError(name, code, message))
+
+    def finish(self) -> None:
+        if self.problems:
+            first = self.problems[0]
+            raise ValidationFailed(f"`{first.field}`: {first.message}", errors=self.problems)
+
+
+def read(body: Mapping[str, Any], *, now: datetime, reading: Reading) -> Rights:
+    """The rights that a request asks for; what is wrong goes into `reading`."""
+    scopes = _strings(body, "scopes", reading) or ()
+    if not scopes:
+        reading.refuse("scopes", "required", "give at least one scope.")
+    for scope in scopes:
+        if scope not in ALL:
+            known = ", ".join(sorted(Scope))
+            reading.refuse("scopes", "unknown_scope", f"there is no scope {scope!r}; use {known}.")
+    cidrs = _strings(body, "allowed_cidrs", reading)
+    if cidrs is not None:
+        ranges, problems = allowlist.read(cidrs, allow_wide=body.get("allow_wide_cidrs") is True)
+        reading.problems.extend(problems)
+        cidrs = tuple(ranges)
+    requests, per_seconds = _rate(body.get("rate_limit"), reading)
+    return Rights(
+        scopes=scopes,
+        domains=_matching(body, "domains", DOMAIN, reading),
+        allowed_cidrs=cidrs,
+        allowed_recipients=_matching(body, "allowed_recipients", RECIPIENT, reading),
+        expires_at=_expiry(body.get("expires_at"), now, reading),
+        rate_requests=requests,
+        rate_per_seconds=per_seconds,
+    )
+
+
+def above_ceiling(wanted: Rights, creator: KeyRecord) -> list[FieldError]:
+    """In which dimensions `wanted` exceeds what the creating key has itself."""
+    lists = (
+        ("scopes", wanted.scopes, tuple(granted(creator.scopes))),
+        ("domains", wanted.domains, creator.domains),
+        ("allowed_recipients", wanted.allowed_recipients, creator.allowed_recipients),
+    )
+    beyond = [name for name, asked, own in lists if not _within(asked, own)]
+    if not _ranges_within(wanted.allowed_cidrs, creator.allowed_cidrs):
+        beyond.append("allowed_cidrs")
+    own_end = _earliest(creator.expires_at, creator.overlap_ends_at)
+    if own_end and (wanted.expires_at is None or wanted.expires_at > own_end):
+        beyond.append("expires_at")
+    if _rate_exceeds(wanted, creator):
+        beyond.append("rate_limit")
+    message = "a key cannot give more than it has itself."
+    return [FieldError(name, "above_ceiling", message) for name in beyond]
+
+
+def _within(asked: Sequence[str] | None, own: Sequence[str] | None) -> bool:
+    return own is None or (asked is not None and set(asked) <= set(own))
+
+
+def _ranges_within(asked: Sequence[str] | None, own: Sequence[str] | None) -> bool:
+    if own is None:
+        return True
+    return asked is not None and all(allowlist.covers(own, one) for one in asked)
+
+
+def _rate_exceeds(wanted: Rights, creator: KeyRecord) -> bool:
+    if creator.rate_requests is None or creator.rate_per_seconds is None:
+        return False
+    if wanted.rate_requests is None or wanted.rate_per_seconds is None:
+        return True
+    own = creator.rate_requests * wanted.rate_per_seconds
+    return (
+        wanted.rate_requests * creator.rate_per_seconds > own
+        or wanted.rate_requests > creator.rate_requests
+    )
+
+
+def _earliest(*times: datetime | None) -> datetime | None:
+    return min((at for at in times if at is not None), default=None)
+
+
+def read_name(body: Mapping[str, Any], reading: Reading) -> str:
+    name = body.get("name")
+    if not isinstance(name, str) or not name.strip():
+        reading.refuse("name", "required", "give the key a name.")
+        return ""
+    if len(name) > NAME_LIMIT or not name.isprintable():
+        message = f"use at most {NAME_LIMIT} printable characters."
+        reading.refuse("name", "invalid", message)
+    return name.strip()
+
+
+def read_notes(body: Mapping[str, Any], reading: Reading) -> str:
+    notes = body.get("notes")
+    if notes is None:
+        return ""
+    if not isinstance(notes, str) or len(notes) > NOTES_LIMIT or "\0" in notes:
+        reading.refuse("notes", "invalid", f"give a text of at most {NOTES_LIMIT} characters.")
+        return ""
+    return notes
+
+
+def read_labels(body: Mapping[str, Any], reading: Reading) -> dict[str, str]:
+    labels = body.get("labels")
+    if labels is None:
+        return {}
+    if not isinstance(labels, dict) or len(labels) > LABELS_MAXIMUM:
+        message = f"give an object of at most {LABELS_MAXIMUM} names and values."
+        reading.refuse("labels", "invalid", message)
+        return {}
+    for name, value in labels.items():
+        if not LABEL_NAME.fullmatch(name) or not _is_label_value(value):
+            message = f"names and values are short texts of at most {LABEL_LIMIT} characters."
+            reading.refuse(f"labels.{name[:LABEL_LIMIT]}", "invalid", message)
+    return labels
+
+
+def read_environment(body: Mapping[str, Any], reading: Reading) -> Environment:
+    given = body.get("environment")
+    if given in list(Environment):
+        return Environment(given)
+    reading.refuse("environment", "unknown", f"choose one of {', '.join(Environment)}.")
+    return Environment.DEVELOPMENT
+
+
+def _is_label_value(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= LABEL_LIMIT and value.isprintable()
+
+
+def _strings(body: Mapping[str, Any], name: str, reading: Reading) -> tuple[str, ...] | None:
+    values = body.get(name)
+    if values is None:
+        return None
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        reading.refuse(name, "not_a_list", "give a list of texts.")
+        return None
+    if not values:
+        reading.refuse(name, "empty", "an empty list would allow nothing; leave it out instead.")
+    if name != "allowed_cidrs" and len(values) > LIST_MAXIMUM:
+        reading.refuse(name, "too_many", f"give at most {LIST_MAXIMUM}.")
+    if name != "allowed_cidrs" and len(set(values)) != len(values):
+        reading.refuse(name, "repeated", "each may stand only once.")
+    return tuple(values)
+
+
+def _matching(
+    body: Mapping[str, Any], name: str, shape: re.Pattern[str], reading: Reading
+) -> tuple[str, ...] | None:
+    values = _strings(body, name, reading)
+    for value in values or ():
+        if len(value) > 320 or not shape.fullmatch(value):
+            message = f"{value[:80]!r} is not what belongs here; write it in lower case."
+            reading.refuse(name, "invalid", message)
+    return values
+
+
+def _rate(value: Any, reading: Reading) -> tuple[int | None, int | None]:
+    if value is None:
+        return None, None
+    if isinstance(value, dict) and set(value) == {"requests", "per_seconds"}:
+        requests, per_seconds = value["requests"], value["per_seconds"]
+        if _is_count(requests, RATE_MAXIMUM) and _is_count(per_seconds, PERIOD_MAXIMUM):
+            return requests, per_seconds
+    reading.refuse(
+        "rate_limit",
+        "invalid",
+        f"give `requests` (1 to {RATE_MAXIMUM}) and `per_seconds` (1 to {PERIOD_MAXIMUM}).",
+    )
+    return None, None
+
+
+def _is_count(value: object, highest: int) -> bool:
+    return type(value) is int and 1 <= value <= highest
+
+
+def _expiry(value: Any, now: datetime, reading: Reading) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        expires_at = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        expires_at = None
+    if expires_at is None or expires_at.tzinfo is None:
+        message = "give an ISO 8601 time with an offset, such as 2027-01-31T00:00:00Z."
+        reading.refuse("expires_at", "invalid", message)
+        return None
+    if expires_at <= now:
+        reading.refuse("expires_at", "in_the_past", "give a time that is yet to come.")
+    return expires_at

@@ -1,0 +1,22 @@
+from queensmtp.errors import Conflict, MalformedRequest, PermissionRefused
+
+
+class DomainNotVerified(PermissionRefused):
+    """The from-domain is not a verified domain of the account."""
+
+
+class BadIdempotencyKey(MalformedRequest):
+    """The Idempotency-Key header is not 1 to 256 printable characters."""
+
+    name = "invalid_idempotency_key"
+    message = "`Idempotency-Key` must be 1 to 256 printable ASCII characters."
+
+
+class OtherRequestUnderKey(Conflict):
+    """The key was used before, for another request."""
+
+    name = "invalid_idempotent_request"
+    message = (
+        "This `Idempotency-Key` was used in the last 24 hours for a request with another body. "
+        "Use a new key."
+    )

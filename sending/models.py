@@ -1,0 +1,158 @@
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from queensmtp.ids import new_id
+from sending.states import CLAIMABLE, State
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def addressed_to(self, address: str) -> "MessageQuerySet":
+        """Messages that name an address as a recipient of any kind."""
+        named = Recipient.objects.filter(address=address).values("message_id")
+        return self.filter(pk__in=named)
+
+
+class Message(models.Model):
+    """An accepted message. Partitioned by id; written by the accept statement."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    account = models.ForeignKey(
+        "accounts.Account", on_delete=models.PROTECT, related_name="+", db_constraint=False
+    )
+    key_id = models.UUIDField(null=True)
+    domain = models.ForeignKey(
+        "domains.Domain", on_delete=models.PROTECT, related_name="+", db_constraint=False
+    )
+    environment = models.CharField(max_length=16)
+    via = models.CharField(max_length=8)
+    request_id = models.CharField(max_length=36)
+    # The RFC 5322 Message-ID without its angle brackets: the same on every attempt.
+    message_id = models.CharField(max_length=320)
+    # The From header as it was asked for, and the address in it.
+    sender = models.CharField(max_length=998)
+    sender_address = models.CharField(max_length=320)
+    to = ArrayField(models.CharField(max_length=998))
+    cc = ArrayField(models.CharField(max_length=998), null=True)
+    bcc = ArrayField(models.CharField(max_length=998), null=True)
+    reply_to = ArrayField(models.CharField(max_length=998), null=True)
+    subject = models.TextField()
+    tags = models.JSONField(default=list)
+    # Bodies, headers and attachments, encrypted; None once the account's retention is over.
+    content = models.BinaryField(null=True)
+    size = models.PositiveIntegerField()
+    scheduled_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["account", "id"], name="message_newest"),
+            models.Index(fields=["account", "key_id", "id"], name="message_by_key"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id}"
+
+
+class RecipientQuerySet(models.QuerySet["Recipient"]):
+    def claimable(self) -> "RecipientQuerySet":
+        return self.filter(state__in=CLAIMABLE)
+
+
+class Recipient(models.Model):
+    """One delivery of a message, to one address. This table is the queue."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    account = models.ForeignKey(
+        "accounts.Account", on_delete=models.PROTECT, related_name="+", db_constraint=False
+    )
+    message = models.ForeignKey(
+        Message, on_delete=models.PROTECT, related_name="recipients", db_constraint=False
+    )
+    kind = models.CharField(max_length=3, choices=[("to", "To"), ("cc", "Cc"), ("bcc", "Bcc")])
+    address = models.CharField(max_length=320)
+    # The destination: deliveries are grouped and limited by it.
+    domain = models.CharField(max_length=253)
+    state = models.CharField(
+        max_length=10, choices=[(one.value, one.value) for one in State], default=State.QUEUED
+    )
+    attempts = models.PositiveSmallIntegerField(default=0)
+    in_doubt_count = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField(default=timezone.now)
+    # Fencing: an outcome is only taken from the worker whose token is still here.
+    lease_token = models.BigIntegerField(null=True)
+    leased_until = models.DateTimeField(null=True)
+    smtp_code = models.PositiveSmallIntegerField(null=True)
+    enhanced_code = models.CharField(max_length=12, blank=True, default="")
+    reply = models.TextField(blank=True, default="")
+    mx_host = models.CharField(max_length=253, blank=True, default="")
+    tls_version = models.CharField(max_length=16, blank=True, default="")
+    tls_cipher = models.CharField(max_length=64, blank=True, default="")
+    finished_at = models.DateTimeField(null=True)
+
+    objects = RecipientQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["account", "message"], name="recipient_of_message"),
+            models.Index(fields=["account", "address", "id"], name="recipient_by_address"),
+            models.Index(
+                fields=["due_at"], condition=Q(state__in=sorted(CLAIMABLE)), name="recipient_due"
+            ),
+            models.Index(
+                fields=["leased_until"], condition=Q(state="sending"), name="recipient_leased"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.address}: {self.state}"
+
+
+class DeliveryEvent(models.Model):
+    """What became of one attempt, with the remote's own words. Partitioned by id."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    account = models.ForeignKey(
+        "accounts.Account", on_delete=models.PROTECT, related_name="+", db_constraint=False
+    )
+    message = models.ForeignKey(
+        Message, on_delete=models.PROTECT, related_name="events", db_constraint=False
+    )
+    recipient_id = models.UUIDField()
+    type = models.CharField(max_length=32)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # attempt, claimed_at, dkim [{d, s, a}], mx_host, tls_version, tls_cipher, code,
+    # enhanced_code, reply.
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        indexes = [models.Index(fields=["account", "message", "id"], name="event_of_message")]
+
+    def __str__(self) -> str:
+        return self.type
+
+
+class IdempotentRequest(models.Model):
+    """The answer to a request that carried an idempotency key; never partitioned, so that the
+    constraint holds whatever the time."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    account = models.ForeignKey("accounts.Account", on_delete=models.PROTECT, related_name="+")
+    endpoint = models.CharField(max_length=32)
+    key_digest = models.BinaryField(max_length=32)
+    fingerprint = models.BinaryField(max_length=32)
+    answer = models.JSONField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "endpoint", "key_digest"], name="idempotent_request_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} {self.id}"

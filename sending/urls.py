@@ -1,0 +1,25 @@
+from django.urls import path
+
+from sending import api, views
+
+api_urlpatterns = [
+    path("emails", api.emails),
+    path("emails/<uuid:email_id>", api.Email.as_view()),
+]
+
+console_urlpatterns = [
+    path("console", views.home, name="console_home"),
+    path("console/welcome/dismiss", views.dismiss_welcome, name="console_dismiss_welcome"),
+    path("console/messages", views.message_list, name="message_list"),
+    path("console/messages/<uuid:message_id>", views.message_detail, name="message_detail"),
+    path(
+        "console/messages/<uuid:message_id>/contents",
+        views.message_contents,
+        name="message_contents",
+    ),
+    path(
+        "console/messages/<uuid:message_id>/preview",
+        views.message_preview,
+        name="message_preview",
+    ),
+]

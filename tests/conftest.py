@@ -1,0 +1,75 @@
+"""The test database: made by `owner`, worked with as `app`. The cast is in tests/factories."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from django.core.cache import cache
+from django.core.management.commands import flush
+from django.db import connections
+
+from accounts.models import Account
+from queensmtp import configuration, ratelimit, valkey
+from queensmtp.tenancy import PLATFORM_ACCOUNT_ID, tenant
+from tests.factories.cast import Cast, make_cast
+from tests.roles import as_role
+
+
+def _connect_as(variable: str, options: dict[str, Any]) -> None:
+    connection = connections["default"]
+    connection.close()
+    settings = configuration.database(variable)
+    for name in ("USER", "PASSWORD", "HOST", "PORT"):
+        connection.settings_dict[name] = settings[name]
+    connection.settings_dict["OPTIONS"] = {"prepare_threshold": 5, **options}
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """The database is created and migrated by `owner`, as in production."""
+    with psycopg.connect(_plain_url(os.environ["DATABASE_ADMIN_URL"]), autocommit=True) as admin:
+        admin.execute("ALTER ROLE owner CREATEDB")
+    _connect_as("DATABASE_OWNER_URL", {})
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """After the migrations, everything runs as `app`."""
+    _connect_as("DATABASE_ADMIN_URL", {"options": "-c role=app"})
+    yield
+    _connect_as("DATABASE_OWNER_URL", {})
+
+
+@pytest.fixture(autouse=True)
+def _flush_as_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Transactional tests end with TRUNCATE, which only the owner may do; it empties what the
+    migrations put there too."""
+    handle = flush.Command.handle
+
+    def handle_as_owner(self: flush.Command, **options: Any) -> None:
+        with as_role("owner"):
+            handle(self, **options)
+        with tenant(PLATFORM_ACCOUNT_ID):
+            Account.objects.create(id=PLATFORM_ACCOUNT_ID, name="Platform", plan="enterprise")
+
+    monkeypatch.setattr(flush.Command, "handle", handle_as_owner)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_valkey() -> None:
+    """Rates and throttles of one test are no other's."""
+    valkey._Breaker.closed_until = 0.0
+    ratelimit._local = ratelimit._LocalBuckets()
+    cache.clear()
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    """Alice owns Hive, Bob is her colleague, Charlie owns another account."""
+    return make_cast()
+
+
+def _plain_url(url: str) -> str:
+    return url.replace("postgres://", "postgresql://", 1)
