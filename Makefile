@@ -23,7 +23,7 @@ reset: ## Remove every piece of local data (var/).
 
 test: venv ## Run the whole suite, or a part: make test ARGS="tests/deploy -x".
 	@$(LOCAL) browser $(ARGS)
-	@QUEENSMTP_MODE=test $(LOCAL) run $(VENV)/python -m pytest $(ARGS)
+	@$(LOCAL) run $(VENV)/python -m pytest $(ARGS)
 
 check: lint types imports migrations test smoke ## What CI runs.
 
