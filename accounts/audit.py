@@ -21,10 +21,10 @@ class Event(StrEnum):
 
 
 SENTENCES: dict[str, str] = {
-    Event.ACCOUNT_CREATED: "created the account",
-    Event.MEMBER_ADDED: "added a member",
-    Event.MEMBER_ROLE_CHANGED: "changed a member's role",
-    Event.MEMBER_REMOVED: "removed a member",
+    Event.ACCOUNT_CREATED: "created the account {target}",
+    Event.MEMBER_ADDED: "added {target} as a member",
+    Event.MEMBER_ROLE_CHANGED: "changed the role of {target}",
+    Event.MEMBER_REMOVED: "removed {target} from the account",
     Event.SIGNED_IN: "signed in",
     Event.SIGN_IN_FAILED: "failed to sign in",
     Event.SIGNED_OUT: "signed out",
@@ -35,6 +35,6 @@ SENTENCES: dict[str, str] = {
     Event.MFA_REMOVED: "removed a second factor",
     Event.MFA_FAILED: "failed the second factor",
     Event.RECOVERY_CODES_RENEWED: "renewed their recovery codes",
-    Event.ACCOUNT_ENTERED: "switched to this account",
-    Event.ACCESS_REFUSED: "was refused a page that their role does not open",
+    Event.ACCOUNT_ENTERED: "switched to the account {target}",
+    Event.ACCESS_REFUSED: "was refused {target}, which their role does not open",
 }

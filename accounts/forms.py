@@ -33,7 +33,7 @@ class SwitchAccountForm(forms.Form):
     account = forms.UUIDField()
 
 
-class ProfileForm(forms.ModelForm[User]):
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
     time_zone = forms.ChoiceField(
         choices=[(name, name.replace("_", " ")) for name in sorted(available_timezones())],
         help_text="Times in the console are shown in this zone. Exports are always in UTC.",

@@ -1,14 +1,17 @@
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 from uuid import UUID
 
 from allauth.core.exceptions import ImmediateHttpResponse, ReauthenticationRequired
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from accounts.audit import Event
 from accounts.models import Membership
 from accounts.people import actor_of, origin_of
+from accounts.permissions import check_right
 from accounts.requests import ConsoleRequest
 from accounts.seats import memberships_of
 from auditlog import actions as auditlog
@@ -46,7 +49,7 @@ class ConsoleTenant:
         if request.membership is None:
             return self.get_response(request)
         try:
-            with tenant(request.account.pk):
+            with tenant(request.account.pk), timezone.override(request.user.zone):
                 response = self.get_response(request)
                 if request.has_failed:
                     raise _Undone
@@ -71,6 +74,7 @@ def _seat(request: ConsoleRequest) -> None:
     request.membership = None
     request.refused_right = None
     request.has_failed = False
+    request.check_right = partial(check_right, request)
     if not request.user.is_authenticated:
         return
     request.memberships = memberships_of(request.user.pk)

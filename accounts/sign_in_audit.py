@@ -16,7 +16,6 @@ from accounts.models import User
 from accounts.people import actor_of, origin_of, unknown_person
 from accounts.seats import memberships_of
 from auditlog import actions as auditlog
-from queensmtp.actors import Target
 from queensmtp.tenancy import PLATFORM_ACCOUNT_ID, tenant
 
 
@@ -84,13 +83,12 @@ def _record(
     changes: dict[str, Any] | None = None,
 ) -> None:
     origin = origin_of(request)
-    target = Target(type="user", id=str(user.pk), label=user.email)
     account_ids = [membership.account_id for membership in memberships_of(user.pk)]
     for account_id in account_ids or [PLATFORM_ACCOUNT_ID]:
         actor = actor_of(user, account_id=account_id, origin=origin)
         with tenant(account_id):
             auditlog.record(
-                by=actor, event=event, target=target, outcome=outcome, changes=changes
+                by=actor, event=event, outcome=outcome, changes=changes
             )
 
 

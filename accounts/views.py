@@ -13,11 +13,11 @@ from accounts.context import THEME_COOKIE
 from accounts.forms import ProfileForm, SwitchAccountForm, ThemeForm
 from accounts.middleware import choose_account
 from accounts.models import Membership
-from accounts.permissions import requires_right
 from accounts.requests import ConsoleRequest
 from accounts.roles import MEANINGS, RIGHTS, SUMMARIES, Right, Role
 from auditlog import actions as auditlog
 from queensmtp.actors import Target
+from queensmtp.console import requires_right
 from queensmtp.tenancy import tenant
 
 ONE_YEAR_SECONDS = 365 * 24 * 3600

@@ -8,7 +8,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts.permissions import requires_right
 from accounts.requests import ConsoleRequest
 from accounts.roles import Right
 from accounts.stepup import requires_step_up
@@ -17,6 +16,7 @@ from apikeys.errors import AlreadyRotating, KeyIsDead
 from apikeys.forms import KeyForm, RevokeForm, RotateForm
 from apikeys.models import ApiKey, KeyStatus
 from apikeys.tokens import Environment, Token
+from queensmtp.console import requires_right
 
 SHOWN_AT_MOST = 200
 

@@ -1,6 +1,6 @@
-from django.urls import URLPattern, path
+from django.urls import path
 
-from auditlog import api
+from auditlog import api, views
 
 api_urlpatterns = [
     path("audit-log", api.AuditEntries.as_view()),
@@ -10,5 +10,7 @@ api_urlpatterns = [
     path("audit-log/<str:entry_id>", api.AuditEntry.as_view()),
 ]
 
-# The console's pages stand on Entry.objects.matching() and audit.sentence_for().
-console_urlpatterns: list[URLPattern] = []
+console_urlpatterns = [
+    path("console/audit-log", views.audit_list, name="audit_list"),
+    path("console/audit-log/<uuid:entry_id>", views.audit_entry, name="audit_entry"),
+]

@@ -114,6 +114,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "django.forms",
     "rest_framework",
     "drf_spectacular",
     "csp",
@@ -290,7 +291,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
     {"NAME": "accounts.passwords.MaximumLengthValidator"},
 ]
-CONSOLE_PREFIXES = ("/console/", "/accounts/")
+CONSOLE_PREFIXES = ("/console", "/accounts/")
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "console_home"
 LOGOUT_REDIRECT_URL = "account_login"

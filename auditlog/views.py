@@ -1,0 +1,175 @@
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import BadRequest
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from auditlog import actions, checkpoints, log_keys, merkle, proofs
+from auditlog.audit import sentence_for
+from auditlog.checkpoints import BadCheckpoint
+from auditlog.filters import Filters
+from auditlog.forms import FilterForm
+from auditlog.models import Entry, Head, Leaf
+from queensmtp.console import SeatedRequest, requires_right
+from queensmtp.errors import ApiError
+from queensmtp.pagination import Page, page, read_cursor
+
+SECTION = "audit"
+ROWS = 50
+
+
+@require_safe
+@requires_right("audit:read")
+def audit_list(request: SeatedRequest) -> HttpResponse:
+    account_id = request.actor.tenant_id
+    form = FilterForm(dict(request.GET.lists()))
+    shown = _page(request, form.read(), account_id)
+    indexes = Leaf.objects.indexes_of(account_id, (entry.id for entry in shown.rows))
+    return render(
+        request,
+        "auditlog/list.html",
+        {
+            "section": SECTION,
+            "form": form,
+            "rows": list(_rows(shown.rows, indexes)),
+            "older": _older(request, shown),
+            "newer": _newer(request, shown),
+            "chips": _chips(form),
+            "head": Head.objects.filter(account_id=account_id).first(),
+        },
+    )
+
+
+@require_safe
+@requires_right("audit:read")
+def audit_entry(request: SeatedRequest, entry_id: UUID) -> HttpResponse:
+    account_id = request.actor.tenant_id
+    entry = Entry.objects.of_account(account_id).filter(id=entry_id).first()
+    if entry is None:
+        raise Http404("There is no such entry.")
+    return render(
+        request,
+        "auditlog/entry.html",
+        {
+            "section": SECTION,
+            "entry": entry,
+            "sentence": sentence_for(entry),
+            "changes": list(_changes(entry.changes)),
+            "seal": _seal(account_id, entry),
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Row:
+    entry: Entry
+    sentence: str
+    leaf_index: int | None
+
+
+@dataclass(frozen=True)
+class Change:
+    field: str
+    before: Any
+    after: Any
+    is_plain: bool
+
+
+@dataclass(frozen=True)
+class Seal:
+    """An entry's proof, worked out afresh for the page."""
+
+    leaf_index: int
+    size: int
+    leaf_hash: str
+    leaf_data: str
+    root_hash: str
+    hashes: list[str]
+    note: str
+    is_included: bool
+    is_signed: bool
+
+
+def _page(request: SeatedRequest, filters: Filters | None, account_id: UUID) -> Page[Entry]:
+    """No filters that can be read: no rows, since a typo must never widen a search."""
+    if filters is None:
+        return Page(rows=[], has_more=False)
+    entries = Entry.objects.of_account(account_id).matching(filters)
+    try:
+        return page(entries, read_cursor(request.GET, default_limit=ROWS))
+    except ApiError as refusal:
+        raise BadRequest(refusal.message) from refusal
+
+
+def _rows(entries: Iterable[Entry], indexes: dict[UUID, int]) -> Iterable[Row]:
+    for entry in entries:
+        yield Row(entry=entry, sentence=sentence_for(entry), leaf_index=indexes.get(entry.id))
+
+
+def _older(request: SeatedRequest, shown: Page[Entry]) -> UUID | None:
+    is_more = shown.has_more or "before" in request.GET
+    return shown.rows[-1].id if shown.rows and is_more else None
+
+
+def _newer(request: SeatedRequest, shown: Page[Entry]) -> UUID | None:
+    is_more = "after" in request.GET or ("before" in request.GET and shown.has_more)
+    return shown.rows[0].id if shown.rows and is_more else None
+
+
+def _chips(form: FilterForm) -> list[tuple[str, str]]:
+    return [
+        (name, value)
+        for name, values in form.query.items()
+        for value in values
+        if name not in ("after", "before", "limit")
+    ]
+
+
+def _changes(changes: dict[str, Any]) -> Iterable[Change]:
+    for name, value in changes.items():
+        if isinstance(value, dict) and set(value) == {"before", "after"}:
+            yield Change(name, value["before"], value["after"], is_plain=False)
+        else:
+            yield Change(name, None, value, is_plain=True)
+
+
+def _seal(account_id: UUID, entry: Entry) -> Seal | None:
+    leaf = Leaf.objects.filter(account_id=account_id, entry_id=entry.id).first()
+    if leaf is None:
+        return None
+    head = proofs.latest_checkpoint(account_id)
+    proof = proofs.inclusion_proof(account_id, leaf=leaf, size=head.size)
+    root = bytes(head.root)
+    # The leaf is hashed again from what the page shows, not read from the tree.
+    leaf_hash = merkle.leaf_hash(entry.leaf_data())
+    return Seal(
+        leaf_index=proof.leaf_index,
+        size=proof.size,
+        leaf_hash=proofs.encoded(leaf_hash),
+        leaf_data=entry.leaf_data().decode(),
+        root_hash=proofs.encoded(root),
+        hashes=[proofs.encoded(one) for one in proof.hashes],
+        note=head.note,
+        is_included=merkle.verify_inclusion(
+            leaf=leaf_hash,
+            index=proof.leaf_index,
+            size=proof.size,
+            proof=proof.hashes,
+            root=root,
+        ),
+        is_signed=_is_signed(account_id, head),
+    )
+
+
+def _is_signed(account_id: UUID, head: Head) -> bool:
+    try:
+        signed = checkpoints.verify(
+            head.note, origin=actions.origin(account_id), public_keys=log_keys.public_keys()
+        )
+    except BadCheckpoint:
+        return False
+    return (signed.size, signed.root) == (head.size, bytes(head.root))
