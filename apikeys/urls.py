@@ -1,6 +1,6 @@
-from django.urls import URLPattern, path
+from django.urls import path
 
-from apikeys import api
+from apikeys import api, views
 
 api_urlpatterns = [
     path("keys", api.Keys.as_view()),
@@ -9,4 +9,11 @@ api_urlpatterns = [
     path("keys/<uuid:key_id>/end-overlap", api.KeyOverlap.as_view()),
 ]
 
-console_urlpatterns: list[URLPattern] = []
+console_urlpatterns = [
+    path("console/keys", views.key_list, name="key_list"),
+    path("console/keys/new", views.key_create, name="key_create"),
+    path("console/keys/<uuid:key_id>", views.key_detail, name="key_detail"),
+    path("console/keys/<uuid:key_id>/rotate", views.key_rotate, name="key_rotate"),
+    path("console/keys/<uuid:key_id>/end-overlap", views.key_end_overlap, name="key_end_overlap"),
+    path("console/keys/<uuid:key_id>/revoke", views.key_revoke, name="key_revoke"),
+]
