@@ -1,0 +1,17 @@
+from collections.abc import Iterator
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from queensmtp import outbound
+
+
+@pytest.fixture(autouse=True)
+def _loopback_receivers(settings: Settings) -> Iterator[None]:
+    """Receivers of tests listen on loopback; the client of the process reads settings once."""
+    settings.OUTBOUND_ALLOW_LOOPBACK = True
+    settings.OUTBOUND_CA_FILE = ""
+    settings.WEBHOOK_TIMEOUT_SECONDS = 1
+    outbound.close()
+    yield
+    outbound.close()
