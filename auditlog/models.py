@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from auditlog import entries
 from auditlog.filters import Filters, Named
@@ -53,6 +53,12 @@ class EntryQuerySet(models.QuerySet["Entry"]):
 
     def without_ordinary_reads(self) -> "EntryQuerySet":
         return self.filter(ordinary_read=False)
+
+    def without_leaf(self) -> "EntryQuerySet":
+        """Narrow down to entries that are neither sealed nor waiting to be: there must be none."""
+        places = {"account_id": OuterRef("account_id"), "entry_id": OuterRef("id")}
+        sealed, waiting = Leaf.objects.filter(**places), Pending.objects.filter(**places)
+        return self.filter(~Exists(sealed), ~Exists(waiting))
 
 
 class Entry(InsertOnly):

@@ -1,0 +1,197 @@
+"""One flipped bit, anywhere: found and named."""
+
+import random
+from collections.abc import Callable
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.utils import timezone
+
+from auditlog import actions, verification
+from auditlog.models import Checkpoint, Entry, Head, Leaf, Tile
+from queensmtp.tenancy import tenant
+from tests.factories.auditlog import CHARLIES, HIVE, leave_waiting, record_many, seal
+from tests.roles import as_role
+
+pytestmark = pytest.mark.django_db
+
+Change = Callable[[str], None]
+
+
+@pytest.fixture(autouse=True)
+def _log() -> None:
+    record_many(6)
+    leave_waiting(300)
+    seal()
+    with as_role("worker"):
+        actions.publish_due(now=timezone.now())
+    record_many(3)
+    seal()
+    record_many(2)
+
+
+def findings() -> str:
+    with tenant(HIVE):
+        return "\n".join(map(str, verification.verify(HIVE)))
+
+
+def change(statement: str, *params: object) -> None:
+    """Change the store as a thief with the superuser's password would."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE NONE")
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(statement, params)
+        assert cursor.rowcount >= 1
+        cursor.execute("SET session_replication_role = DEFAULT")
+        cursor.execute("SET ROLE app")
+
+
+def test_an_untouched_log_is_clean() -> None:
+    assert findings() == ""
+
+
+def test_an_account_without_a_log_is_clean() -> None:
+    with tenant(CHARLIES):
+        assert verification.verify(CHARLIES) == []
+
+
+def entry_columns() -> list[str]:
+    return [
+        field.column for field in Entry._meta.fields if field.column not in ("id", "account_id")
+    ]
+
+
+CHANGES = {
+    "created_at": "created_at + interval '1 microsecond'",
+    "version": "version + 1",
+    "event": "event || 'x'",
+    "outcome": "'failed'",
+    "actor_type": "'system'",
+    "actor_id": "actor_id || 'x'",
+    "key_id": "id",
+    "request_id": "request_id || 'x'",
+    "target_type": "target_type || 'x'",
+    "target_id": "target_id || 'x'",
+    "labels": 'labels || \'{"a": "b"}\'',
+    "count": "count + 1",
+    "private_hash": "set_bit(private_hash, 77, 1 - get_bit(private_hash, 77))",
+    "salt": "set_bit(salt, 7, 1 - get_bit(salt, 7))",
+    "actor_label": "actor_label || 'x'",
+    "target_label": "target_label || 'x'",
+    "ip": "ip + 1",
+    "user_agent": "user_agent || 'x'",
+    "client_request_id": "client_request_id || 'x'",
+    "changes": 'changes || \'{"a": "b"}\'',
+    "ordinary_read": "NOT ordinary_read",
+}
+
+
+def test_every_column_of_an_entry_is_tried() -> None:
+    assert sorted(CHANGES) == sorted(entry_columns())
+
+
+@pytest.mark.parametrize("column", CHANGES)
+@pytest.mark.parametrize("is_sealed", [True, False])
+def test_a_changed_field_is_found_and_its_entry_named(column: str, is_sealed: bool) -> None:
+    with tenant(HIVE):
+        ids = Entry.objects.order_by("id").values_list("id", flat=True)
+        entry_id = ids[2] if is_sealed else ids[10]
+    change(f"UPDATE auditlog_entry SET {column} = {CHANGES[column]} WHERE id = %s", entry_id)
+    assert f"entry {entry_id}" in findings()
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "where", "named"),
+    [
+        ("auditlog_leaf", "hash", "leaf_index = 2", "entry "),
+        ("auditlog_leaf", "hash", "leaf_index = 40", "tile 0/0"),
+        ("auditlog_leaf", "hash", "leaf_index = 290", "checkpoint 306"),
+        ("auditlog_tile", "hashes", "number = 0", "tile 0/0"),
+        ("auditlog_tile", "root", "number = 0", "tile 0/0"),
+        ("auditlog_head", "root", "true", "head"),
+        ("auditlog_head", "frontier", "true", "head"),
+        ("auditlog_checkpoint", "root", "true", "checkpoint 306"),
+    ],
+)
+def test_one_flipped_bit_of_a_hash_is_found_and_named(
+    table: str, column: str, where: str, named: str
+) -> None:
+    bit = random.Random(f"{table}{column}{where}").randrange(256)
+    change(
+        f"UPDATE {table} SET {column} = set_bit({column}, {bit}, 1 - get_bit({column}, {bit}))"
+        f" WHERE {where} AND account_id = %s",
+        HIVE,
+    )
+    assert named in findings()
+
+
+@pytest.mark.parametrize("table", ["auditlog_head", "auditlog_checkpoint"])
+def test_one_changed_character_of_a_note_is_found(table: str) -> None:
+    with tenant(HIVE):
+        model = Head if table == "auditlog_head" else Checkpoint
+        note = model.objects.get().note
+    for place in range(0, len(note), 7):
+        other = chr(ord(note[place]) ^ 1)
+        changed = note[:place] + other + note[place + 1 :]
+        change(f"UPDATE {table} SET note = %s WHERE account_id = %s", changed, HIVE)
+        assert findings() != "", f"{note[place]!r} became {other!r} at {place}"
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("DELETE FROM auditlog_leaf WHERE leaf_index = 1", "leaf 2"),
+        ("DELETE FROM auditlog_leaf WHERE leaf_index = 308", "head"),
+        ("DELETE FROM auditlog_tile", "tile 0/0: it is missing"),
+        ("UPDATE auditlog_tile SET number = 1", "tile 0/1: no leaves"),
+        ("DELETE FROM auditlog_head", "head: it is missing"),
+        ("DELETE FROM auditlog_pending", "no leaf, and none waits"),
+        ("UPDATE auditlog_leaf SET entry_id = account_id WHERE leaf_index = 3", "no leaf"),
+    ],
+)
+def test_what_was_taken_away_is_found_and_named(statement: str, named: str) -> None:
+    change(statement)
+    assert named in findings()
+
+
+def test_two_swapped_leaves_are_found() -> None:
+    with tenant(HIVE):
+        one, two = Leaf.objects.order_by("leaf_index")[3:5]
+    for leaf, other in ((one, two), (two, one)):
+        change(
+            "UPDATE auditlog_leaf SET hash = %s WHERE leaf_index = %s",
+            bytes(other.hash),
+            leaf.leaf_index,
+        )
+    found = findings()
+    assert f"entry {one.entry_id}" in found and f"entry {two.entry_id}" in found
+
+
+def test_contents_past_their_retention_are_no_finding() -> None:
+    change("DELETE FROM auditlog_entry WHERE id IN (SELECT entry_id FROM auditlog_leaf LIMIT 3)")
+    assert findings() == ""
+
+
+def test_an_erased_person_is_no_finding() -> None:
+    change(
+        "UPDATE auditlog_entry SET salt = NULL, actor_label = '', ip = NULL, changes = '{}'"
+        " WHERE id IN (SELECT entry_id FROM auditlog_leaf LIMIT 3)"
+    )
+    assert findings() == ""
+
+
+def test_the_command_says_what_is_wrong() -> None:
+    out, errors = StringIO(), StringIO()
+    call_command("verify_audit_log", str(HIVE), stdout=out)
+    assert out.getvalue().startswith("309 leaves, root ")
+    change("UPDATE auditlog_tile SET root = hashes")
+    with pytest.raises(CommandError, match="not as they were signed"):
+        call_command("verify_audit_log", str(HIVE), stderr=errors)
+    assert "tile 0/0" in errors.getvalue()
+
+
+def test_there_is_a_tile_to_change() -> None:
+    with tenant(HIVE):
+        assert Tile.objects.count() == 1
