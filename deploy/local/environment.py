@@ -60,6 +60,8 @@ def shared(
         "OUTBOUND_CA_FILE": str(tls.authority),
         "OUTBOUND_ALLOW_LOOPBACK": "true",
         "DELIVERY_TRANSPORT": "inbox",
+        "DEMO_WEBHOOK_SECRET_FILE": str(checkout.var / "demo-webhook-secret"),
+        "DEMO_WEBHOOK_LOG": str(checkout.var / "demo-webhooks.jsonl"),
         "DJANGO_SETTINGS_MODULE": "queensmtp.settings",
         "PYTHONUNBUFFERED": "1",
     }

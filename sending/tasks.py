@@ -1,0 +1,17 @@
+from celery import shared_task
+from django.utils import timezone
+
+from queensmtp import bell
+from sending import actions
+from sending.accept import DELIVER_TASK
+
+
+@shared_task(name=DELIVER_TASK)
+def deliver_due() -> int:
+    bell.heard(DELIVER_TASK)
+    return actions.deliver_due()
+
+
+@shared_task(name="sending.tasks.forget_idempotency")
+def forget_idempotency() -> int:
+    return actions.forget_idempotency(now=timezone.now())
