@@ -1,3 +1,9 @@
-from django.urls import URLPattern
+from django.urls import path
 
-api_urlpatterns: list[URLPattern] = []
+from webhooks import api
+
+api_urlpatterns = [
+    path("webhooks", api.Webhooks.as_view()),
+    path("webhooks/<uuid:webhook_id>", api.Webhook.as_view()),
+    path("webhooks/<uuid:webhook_id>/signing-secret/rotate", api.SecretRotation.as_view()),
+]

@@ -4,8 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhooks.schedule import DELIVERED, FAILED, Verdict, after_answer, after_failure
-from webhooks.schedule import read_retry_after
+from webhooks.schedule import (
+    DELIVERED,
+    FAILED,
+    Verdict,
+    after_answer,
+    after_failure,
+    read_retry_after,
+)
 
 NOW = datetime(2026, 11, 21, 22, 0, tzinfo=UTC)
 PAUSES = [5, 300, 1_800, 7_200, 18_000, 36_000, 36_000]
