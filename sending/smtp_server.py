@@ -1,0 +1,658 @@
+"""The server side of SMTP for every port of ours: lines in, replies out, everything bounded.
+
+It knows the protocol and no policy. Who may log in, which recipients are taken and what becomes
+of a message, it asks its Mailroom. Line ends are CRLF or the connection ends: a bare CR or LF is
+how one message is smuggled inside another.
+
+aiosmtpd is not used: it answers 250 to every smuggling form, offers no PIPELINING, and does
+about a tenth of the messages a second.
+"""
+
+import asyncio
+import base64
+import binascii
+import re
+import ssl
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
+
+COMMAND_LIMIT = 2_048
+# RFC 4954 4: a line of an AUTH exchange may be longer than a command.
+AUTH_LINE_LIMIT = 12_288
+ERRORS_LIMIT = 20
+LOGIN_FAILURES_LIMIT = 3
+HANDSHAKE_SECONDS = 10.0
+GOODBYE_SECONDS = 5.0
+STOP_SECONDS = 10.0
+SHUTTING_DOWN = "421 4.3.2 Shutting down; try again later"
+
+_HELO_NAME = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,255}")
+_PATH = re.compile(r"(FROM|TO):[ ]?<([^<>\s\x00-\x1f\x7f]*)>(?: (.*))?", re.IGNORECASE)
+_BEFORE_TLS = frozenset({"EHLO", "HELO", "STARTTLS", "NOOP", "QUIT"})
+_BEFORE_LOGIN = _BEFORE_TLS | {"AUTH", "RSET"}
+_NOT_IMPLEMENTED = frozenset({"EXPN", "TURN", "ETRN", "HELP", "XCLIENT", "XFORWARD", "BDAT"})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client may take of us."""
+
+    message_bytes: int
+    recipients: int = 1_000
+    sessions: int = 1_000
+    sessions_per_address: int = 100
+    # From one complete command to the next.
+    idle_seconds: float = 60.0
+    # From the 354 to the final dot.
+    content_seconds: float = 300.0
+
+
+@dataclass(slots=True)
+class Envelope:
+    """One message under way."""
+
+    sender: str
+    smtputf8: bool = False
+    recipients: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Client:
+    """Who is at the other end; `login` is whatever the mailroom made of the password."""
+
+    address: str
+    helo: str = ""
+    tls_version: str = ""
+    tls_cipher: str = ""
+    login: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """The mailroom knows the client under this."""
+
+    login: Any
+
+
+class Mailroom(Protocol):
+    """What an SMTP port is for. A reply is a whole line such as `550 5.1.1 No such user`."""
+
+    needs_login: bool
+
+    async def log_in(self, user: str, password: str, client: Client) -> LoggedIn | str:
+        """LoggedIn, or the reply that refuses."""
+
+    async def refuse_sender(self, envelope: Envelope, client: Client) -> str | None:
+        """None if the sender is taken, else the reply."""
+
+    async def refuse_recipient(
+        self, address: str, envelope: Envelope, client: Client
+    ) -> str | None:
+        """None if the recipient is taken, else the reply."""
+
+    async def take(self, envelope: Envelope, content: bytes, client: Client) -> str:
+        """The reply to the message; a 250 promises that it is stored for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """How a port answers: its name in the greeting, its TLS, its limits."""
+
+    name: str
+    limits: Limits
+    tls: ssl.SSLContext | None = None
+    is_implicit_tls: bool = False
+    needs_tls: bool = False
+
+
+class Doorkeeper:
+    """Knows the open sessions of a port, in all and by address."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._by_address: Counter[str] = Counter()
+        self.sessions: set[Session] = set()
+
+    def admits(self, address: str) -> bool:
+        return (
+            len(self.sessions) < self._limits.sessions
+            and self._by_address[address] < self._limits.sessions_per_address
+        )
+
+    def enter(self, session: "Session") -> None:
+        self.sessions.add(session)
+        self._by_address[session.client.address] += 1
+
+    def leave(self, session: "Session") -> None:
+        if session in self.sessions:
+            self.sessions.remove(session)
+            address = session.client.address
+            self._by_address[address] -= 1
+            # A Counter that never forgets an address is a leak.
+            if not self._by_address[address]:
+                del self._by_address[address]
+
+
+class Session(asyncio.Protocol):
+    """One connection. Bytes are taken in `data_received`; a mailroom's answer is awaited in a
+    task, during which reading pauses."""
+
+    def __init__(self, port: Port, mailroom: Mailroom, doorkeeper: Doorkeeper) -> None:
+        self.port = port
+        self.mailroom = mailroom
+        self.doorkeeper = doorkeeper
+        self.loop = asyncio.get_running_loop()
+        self.transport: asyncio.Transport
+        self.client = Client("")
+        self.is_over = False
+        self.is_dismissed = False
+        self.buffer = bytearray()
+        self.content: Content | None = None
+        self.envelope: Envelope | None = None
+        self.next_line: Callable[[str], None] | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.error_count = 0
+        self.login_failures = 0
+
+    # The connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        peer = self.transport.get_extra_info("peername")
+        self.client = Client(peer[0] if peer else "")
+        if not self.doorkeeper.admits(self.client.address):
+            self._end("421 4.7.0 Too many connections; try again later")
+            return
+        self.doorkeeper.enter(self)
+        self._note_tls()
+        self._wait(self.port.limits.idle_seconds)
+        self._say(f"220 {self.port.name} ESMTP")
+
+    def connection_lost(self, problem: Exception | None) -> None:
+        self.is_over = True
+        self._wait(None)
+        self.doorkeeper.leave(self)
+
+    def dismiss(self) -> None:
+        """Take no more; what a mailroom is just taking is still answered."""
+        self.is_dismissed = True
+        if not self.task:
+            self._end(SHUTTING_DOWN)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        self._work()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def _work(self) -> None:
+        """Take whatever is complete, until a mailroom must be asked or nothing is left."""
+        while not self.is_over and not self.task:
+            is_progress = self._take_content() if self.content else self._take_line()
+            if not is_progress:
+                break
+
+    def _take_line(self) -> bool:
+        end = self.buffer.find(b"\n")
+        limit = AUTH_LINE_LIMIT if self.next_line else COMMAND_LIMIT
+        if (end if end >= 0 else len(self.buffer)) > limit:
+            self._end("500 5.5.2 Line too long")
+            return False
+        if end < 0:
+            return False
+        line = bytes(self.buffer[: end + 1])
+        del self.buffer[: end + 1]
+        if not line.endswith(b"\r\n") or b"\r" in line[:-2] or b"\0" in line:
+            self._end("500 5.5.2 Lines end in CRLF and hold no CR, LF or NUL")
+            return False
+        self._wait(self.port.limits.idle_seconds)
+        try:
+            text = line[:-2].decode("utf-8")
+        except UnicodeDecodeError:
+            self._fault("500 5.5.2 A command is UTF-8")
+            return True
+        if self.next_line:
+            answer, self.next_line = self.next_line, None
+            answer(text)
+        else:
+            self._command(text)
+        return True
+
+    # Commands
+
+    def _command(self, line: str) -> None:
+        verb, _, argument = line.partition(" ")
+        verb = verb.upper()
+        handler: Callable[[str], None] | None = getattr(self, f"_on_{verb.lower()}", None)
+        if verb in _NOT_IMPLEMENTED:
+            self._fault("502 5.5.1 Not implemented")
+        elif handler is None or not verb.isalpha():
+            self._fault("500 5.5.1 What?")
+        elif refusal := self._too_early(verb):
+            self._fault(refusal)
+        else:
+            handler(argument)
+
+    def _too_early(self, verb: str) -> str | None:
+        if self.port.needs_tls and not self.client.tls_version and verb not in _BEFORE_TLS:
+            if verb == "AUTH":
+                return "538 5.7.11 Encryption required: STARTTLS first"
+            return "530 5.7.0 STARTTLS first"
+        if self.mailroom.needs_login and not self.client.login and verb not in _BEFORE_LOGIN:
+            return "530 5.7.0 Authentication required"
+        if not self.client.helo and verb in {"MAIL", "RCPT", "DATA", "AUTH", "STARTTLS"}:
+            return "503 5.5.1 EHLO first"
+        return None
+
+    def _on_ehlo(self, name: str) -> None:
+        if not self._greeted(name):
+            return
+        offers = [self.port.name, "PIPELINING", f"SIZE {self.port.limits.message_bytes}"]
+        offers += ["8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"]
+        if self.port.tls and not self.client.tls_version:
+            offers.append("STARTTLS")
+        if self.mailroom.needs_login and self.client.tls_version:
+            offers.append("AUTH PLAIN LOGIN")
+        self._say(*(f"250-{offer}" for offer in offers[:-1]), f"250 {offers[-1]}")
+
+    def _on_helo(self, name: str) -> None:
+        if self._greeted(name):
+            self._say(f"250 {self.port.name}")
+
+    def _greeted(self, name: str) -> bool:
+        if not _HELO_NAME.fullmatch(name):
+            self._fault("501 5.5.4 That is no host name")
+            return False
+        self.client.helo, self.envelope = name, None
+        return True
+
+    def _on_noop(self, _: str) -> None:
+        self._say("250 2.0.0 Ok")
+
+    def _on_rset(self, _: str) -> None:
+        self.envelope = None
+        self._say("250 2.0.0 Forgotten")
+
+    def _on_vrfy(self, _: str) -> None:
+        self._say("252 2.1.5 Send and see")
+
+    def _on_quit(self, _: str) -> None:
+        self._end("221 2.0.0 Bye")
+
+    def _on_starttls(self, argument: str) -> None:
+        if argument:
+            self._fault("501 5.5.4 STARTTLS takes no argument")
+        elif self.client.tls_version or not self.port.tls:
+            self._fault("503 5.5.1 No STARTTLS here")
+        elif self.buffer:
+            # Somebody put commands behind it in plaintext, to be taken under TLS (RFC 3207 5).
+            self._end("554 5.5.0 Nothing may follow STARTTLS before TLS")
+        else:
+            self._say("220 2.0.0 Go ahead")
+            self._await(self._start_tls(self.port.tls))
+
+    async def _start_tls(self, context: ssl.SSLContext) -> None:
+        try:
+            transport = await self.loop.start_tls(
+                self.transport,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            )
+        except OSError:
+            self._hang_up()
+            return
+        if transport is None:  # The client left while the handshake was under way.
+            return
+        # RFC 3207 4.2: everything learned before TLS is forgotten.
+        self.transport, self.client = transport, Client(self.client.address)
+        self.envelope = None
+        self._note_tls()
+
+    def _on_mail(self, argument: str) -> None:
+        path = _PATH.fullmatch(argument)
+        if self.envelope:
+            self._fault("503 5.5.1 One message at a time; RSET forgets it")
+        elif not path or path[1].upper() != "FROM":
+            self._fault("501 5.1.7 Write MAIL FROM:<address>")
+        else:
+            envelope = Envelope(path[2])
+            refusal = self._read_parameters(path[3] or "", envelope)
+            if refusal:
+                self._fault(refusal)
+            elif not envelope.sender.isascii() and not envelope.smtputf8:
+                self._fault("553 5.6.7 That address needs SMTPUTF8")
+            else:
+                self._await(self._mail(envelope))
+
+    async def _mail(self, envelope: Envelope) -> None:
+        refusal = await self.mailroom.refuse_sender(envelope, self.client)
+        if refusal:
+            self._say(refusal)
+        else:
+            self.envelope = envelope
+            self._say("250 2.1.0 Ok")
+
+    def _read_parameters(self, text: str, envelope: Envelope) -> str | None:
+        for parameter in text.split():
+            name, _, value = parameter.upper().partition("=")
+            if name == "SIZE" and value.isascii() and value.isdigit():
+                if len(value) > 15 or int(value) > self.port.limits.message_bytes:
+                    return self._too_large()
+            elif name == "SMTPUTF8" and not value:
+                envelope.smtputf8 = True
+            elif (name, value) not in {("BODY", "7BIT"), ("BODY", "8BITMIME"), ("AUTH", "<>")}:
+                return "555 5.5.4 Unknown parameter"
+        return None
+
+    def _on_rcpt(self, argument: str) -> None:
+        path = _PATH.fullmatch(argument)
+        if not self.envelope:
+            self._fault("503 5.5.1 MAIL first")
+        elif not path or path[1].upper() != "TO" or path[3]:
+            self._fault("501 5.1.3 Write RCPT TO:<address>")
+        elif not path[2].isascii() and not self.envelope.smtputf8:
+            self._fault("553 5.6.7 That address needs SMTPUTF8")
+        elif len(self.envelope.recipients) >= self.port.limits.recipients:
+            self._say("452 4.5.3 Too many recipients; send the rest in another message")
+        else:
+            self._await(self._rcpt(path[2], self.envelope))
+
+    async def _rcpt(self, address: str, envelope: Envelope) -> None:
+        refusal = await self.mailroom.refuse_recipient(address, envelope, self.client)
+        if refusal:
+            self._say(refusal)
+        else:
+            if address not in envelope.recipients:
+                envelope.recipients.append(address)
+            self._say("250 2.1.5 Ok")
+
+    def _on_data(self, argument: str) -> None:
+        if argument:
+            self._fault("501 5.5.4 DATA takes no argument")
+        elif not self.envelope or not self.envelope.recipients:
+            self._fault("503 5.5.1 No valid recipients")
+        elif self.buffer:
+            self._end("554 5.5.0 Wait for 354 before the content")
+        else:
+            self.content = Content(self.port.limits.message_bytes)
+            self._wait(self.port.limits.content_seconds)
+            self._say("354 End with a line that holds only a dot")
+
+    # Content
+
+    def _take_content(self) -> bool:
+        assert self.content and self.envelope
+        data = bytes(self.buffer)
+        self.buffer.clear()
+        rest = self.content.feed(data)
+        if self.content.is_foul:
+            self._end("554 5.6.0 Lines end in CRLF and hold no CR, LF or NUL")
+            return False
+        if self.content.is_flood:
+            self._end(self._too_large())
+            return False
+        if rest is None:
+            return False
+        self.buffer += rest
+        content, envelope = self.content, self.envelope
+        self.content, self.envelope = None, None
+        self._wait(None)
+        if content.is_too_large:
+            self._fault(self._too_large())
+        else:
+            self._await(self._take(envelope, content.unstuffed()))
+        return True
+
+    async def _take(self, envelope: Envelope, content: bytes) -> None:
+        self._say(await self.mailroom.take(envelope, content, self.client))
+
+    def _too_large(self) -> str:
+        return f"552 5.3.4 A message has at most {self.port.limits.message_bytes} bytes"
+
+    # Logging in
+
+    def _on_auth(self, argument: str) -> None:
+        mechanism, _, initial = argument.partition(" ")
+        if not self.mailroom.needs_login:
+            self._fault("502 5.5.1 Nobody logs in here")
+        elif self.client.login or self.envelope:
+            self._fault("503 5.5.1 Already authenticated")
+        elif mechanism.upper() == "PLAIN":
+            self._ask("334 ", self._plain, initial)
+        elif mechanism.upper() == "LOGIN":
+            self._ask("334 VXNlcm5hbWU6", self._login_user, initial)
+        else:
+            self._fault("504 5.5.4 PLAIN or LOGIN")
+
+    def _ask(self, prompt: str, answer: Callable[[str], None], initial: str = "") -> None:
+        if initial:
+            answer("" if initial == "=" else initial)
+        else:
+            self.next_line = answer
+            self._say(prompt)
+
+    def _plain(self, encoded: str) -> None:
+        parts = (_decoded(encoded) or "").split("\0")
+        if encoded == "*":
+            self._fault("501 5.7.0 Cancelled")
+        elif len(parts) != 3:
+            self._fault("501 5.5.2 That is no PLAIN response")
+        elif parts[0] not in ("", parts[1]):
+            # RFC 4616 2: to act for somebody else is not offered.
+            self._await(self._refuse_login("535 5.7.8 No acting for another"))
+        else:
+            self._await(self._log_in(parts[1], parts[2]))
+
+    def _login_user(self, encoded: str) -> None:
+        user = _decoded(encoded)
+        if encoded == "*":
+            self._fault("501 5.7.0 Cancelled")
+        elif user is None:
+            self._fault("501 5.5.2 That is no base64")
+        else:
+            self._ask("334 UGFzc3dvcmQ6", lambda line: self._login_password(user, line))
+
+    def _login_password(self, user: str, encoded: str) -> None:
+        password = _decoded(encoded)
+        if encoded == "*":
+            self._fault("501 5.7.0 Cancelled")
+        elif password is None:
+            self._fault("501 5.5.2 That is no base64")
+        else:
+            self._await(self._log_in(user, password))
+
+    async def _log_in(self, user: str, password: str) -> None:
+        answer = await self.mailroom.log_in(user, password, self.client)
+        if isinstance(answer, LoggedIn):
+            self.client.login = answer.login
+            self._say("235 2.7.0 Welcome")
+        else:
+            await self._refuse_login(answer)
+
+    async def _refuse_login(self, reply: str) -> None:
+        self.login_failures += 1
+        self._say(reply)
+        if self.login_failures >= LOGIN_FAILURES_LIMIT:
+            self._end("421 4.7.0 Too many failures")
+
+    # Replies, time, tasks
+
+    def _say(self, *lines: str) -> None:
+        if not self.is_over:
+            self.transport.write("".join(f"{line}\r\n" for line in lines).encode())
+
+    def _fault(self, reply: str) -> None:
+        """A reply to something that an honest client does seldom."""
+        self.error_count += 1
+        if self.error_count > ERRORS_LIMIT:
+            self._end("421 4.7.0 Too many errors")
+        else:
+            self._say(reply)
+
+    def _end(self, reply: str) -> None:
+        self._say(reply)
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if not self.is_over:
+            self.is_over = True
+            self.buffer.clear()
+            self.transport.close()
+            # A client that reads nothing would keep what is left to be written for ever.
+            self._wait(None)
+            self.timer = self.loop.call_later(GOODBYE_SECONDS, self.transport.abort)
+
+    def _wait(self, seconds: float | None) -> None:
+        """Hang up unless the client comes on in this time; None while it waits for us."""
+        if self.timer:
+            self.timer.cancel()
+        self.timer = self.loop.call_later(seconds, self._time_out) if seconds else None
+
+    def _time_out(self) -> None:
+        self._end("421 4.4.2 Too slow; try again later")
+
+    def _await(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work and then go on with what has been received meanwhile."""
+        self.transport.pause_reading()
+        self.task = self.loop.create_task(self._and_go_on(work))
+
+    async def _and_go_on(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except Exception:
+            # The edge of a server: the client hears that it may come back, the log hears why.
+            self._end("451 4.3.0 Something went wrong on our side; try again later")
+            raise
+        finally:
+            self.task = None
+        if self.is_dismissed:
+            self._end(SHUTTING_DOWN)
+        if not self.is_over:
+            self._wait(self.port.limits.idle_seconds)
+            self.transport.resume_reading()
+            self._work()
+
+    def _note_tls(self) -> None:
+        secured: ssl.SSLObject | None = self.transport.get_extra_info("ssl_object")
+        if secured:
+            self.client.tls_version = secured.version() or ""
+            self.client.tls_cipher = (secured.cipher() or ("",))[0]
+
+
+class Content:
+    """The bytes between 354 and the final dot, kept within a limit.
+
+    Beyond the limit they are counted and dropped, so that the client reads its 552; far beyond
+    it is a flood.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        # As if the line before had ended: a dot may be the very first thing.
+        self._kept = bytearray(b"\r\n")
+        self._dropped = 0
+        self.is_foul = False
+
+    @property
+    def is_too_large(self) -> bool:
+        return self._dropped > 0 or len(self._kept) - 2 > self._limit
+
+    @property
+    def is_flood(self) -> bool:
+        return self._dropped > 4 * self._limit
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Take more bytes. Once the final dot is there: what came after it, else None."""
+        start = max(len(self._kept) - 4, 0)
+        self._kept += data
+        end = self._kept.find(b"\r\n.\r\n", start)
+        rest = bytes(self._kept[end + 5 :]) if end >= 0 else None
+        if end >= 0:
+            del self._kept[end + 2 :]
+        self._check(start)
+        if rest is None and len(self._kept) > self._limit + 1_024:
+            self._drop()
+        return rest
+
+    def unstuffed(self) -> bytes:
+        """The message without the dots that the transfer added (RFC 5321 4.5.2)."""
+        return bytes(self._kept.replace(b"\r\n.", b"\r\n")[2:])
+
+    def _check(self, start: int) -> None:
+        """Whether what is new holds a CR or LF on its own, or a NUL."""
+        new = self._kept[start:]
+        # A CR at the end waits for its LF; an LF at the start had its CR before.
+        if new[:1] == b"\n":
+            new = new[1:]
+        if new[-1:] == b"\r":
+            new = new[:-1]
+        ends = new.count(b"\r\n")
+        self.is_foul = (
+            self.is_foul or b"\0" in new or not new.count(b"\r") == new.count(b"\n") == ends
+        )
+
+    def _drop(self) -> None:
+        """Keep only what the search for the final dot needs."""
+        self._dropped += len(self._kept) - 4
+        self._kept = self._kept[-4:]
+
+
+def _decoded(encoded: str) -> str | None:
+    try:
+        return base64.b64decode(encoded, validate=True).decode("utf-8")
+    except (binascii.Error, ValueError):
+        return None
+
+
+class Listener:
+    """A listening port."""
+
+    def __init__(self, server: asyncio.Server, doorkeeper: Doorkeeper) -> None:
+        self._server = server
+        self._doorkeeper = doorkeeper
+
+    @property
+    def number(self) -> int:
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Accept nobody, answer what is being taken, and send the others away."""
+        self._server.close()
+        sessions = list(self._doorkeeper.sessions)
+        for session in sessions:
+            session.dismiss()
+        tasks = [session.task for session in sessions if session.task]
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        for session in list(self._doorkeeper.sessions):
+            session.transport.abort()
+        # A lost connection is told in the next turn of the loop.
+        await asyncio.sleep(0)
+
+
+async def listen(port: Port, mailroom: Mailroom, *, host: str, number: int) -> Listener:
+    """Listen; asyncio sets TCP_NODELAY on every connection by itself."""
+    doorkeeper = Doorkeeper(port.limits)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Session(port, mailroom, doorkeeper),
+        host,
+        number,
+        ssl=port.tls if port.is_implicit_tls else None,
+        ssl_handshake_timeout=HANDSHAKE_SECONDS if port.is_implicit_tls else None,
+    )
+    return Listener(server, doorkeeper)
+
+
+def tls_context(certificate_file: str, key_file: str) -> ssl.SSLContext:
+    """TLS 1.2 and 1.3, with no renegotiation and no compression."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context.load_cert_chain(certificate_file, key_file)
+    return context

@@ -1,0 +1,31 @@
+"""Runs our SMTP server on a free loopback port, in a thread with a loop of its own."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sending import smtp_server
+from sending.smtp_server import Listener, Mailroom, Port
+
+
+@contextmanager
+def running(port: Port, mailroom: Mailroom) -> Iterator[int]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    listening = smtp_server.listen(port, mailroom, host="127.0.0.1", number=0)
+    listener = asyncio.run_coroutine_threadsafe(listening, loop).result(5)
+    try:
+        yield listener.number
+    finally:
+        asyncio.run_coroutine_threadsafe(_shut(listener), loop).result(15)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+        loop.close()
+
+
+async def _shut(listener: Listener) -> None:
+    await listener.stop()
+    await asyncio.sleep(0.01)
+    await asyncio.get_running_loop().shutdown_default_executor()
