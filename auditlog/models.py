@@ -62,7 +62,10 @@ class EntryQuerySet(models.QuerySet["Entry"]):
 
 
 class Entry(InsertOnly):
-    """What happened. Partitioned by id; without a salt its personal fields were erased."""
+    """What happened. Without a salt, its personal fields were erased.
+
+    Partitioned by id. In the database the primary key is (account_id, id).
+    """
 
     id = models.UUIDField(primary_key=True)
     account_id = models.UUIDField()
@@ -94,7 +97,6 @@ class Entry(InsertOnly):
 
     class Meta:
         indexes = [
-            models.Index(fields=["account_id", "id"], name="auditlog_entry_newest"),
             models.Index(fields=["account_id", "key_id", "id"], name="auditlog_entry_by_key"),
             models.Index(fields=["account_id", "event", "id"], name="auditlog_entry_by_event"),
             models.Index(fields=["account_id", "ip", "id"], name="auditlog_entry_by_ip"),
