@@ -1,16 +1,19 @@
 """The test database: made by `owner`, worked with as `app`. The cast is in tests/factories."""
 
+import functools
 import os
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
+from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.core.cache import cache
 from django.core.management.commands import flush
 from django.db import connections
 
 from accounts.models import Account
+from domains import dkim_keys
 from queensmtp import configuration, ratelimit, valkey
 from queensmtp.tenancy import PLATFORM_ACCOUNT_ID, tenant
 from tests.factories.cast import Cast, make_cast
@@ -40,6 +43,22 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
     _connect_as("DATABASE_ADMIN_URL", {"options": "-c role=app"})
     yield
     _connect_as("DATABASE_OWNER_URL", {})
+
+
+class QuickArgon2(Argon2PasswordHasher):
+    """The real algorithm at the least cost it takes."""
+
+    time_cost, memory_cost, parallelism = 1, 8, 1
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords_and_keys(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.PASSWORD_HASHERS = ["tests.conftest.QuickArgon2"]
+    monkeypatch.setattr(dkim_keys, "generate", generate_once)
+
+
+# Real DKIM keys, but one pair for the whole run: an RSA key takes a quarter of a second.
+generate_once = functools.cache(dkim_keys.generate)
 
 
 @pytest.fixture(autouse=True)

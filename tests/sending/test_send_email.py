@@ -1,5 +1,6 @@
 """POST /v1/emails"""
 
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from django.utils import timezone
 from accounts.models import Account
 from apikeys import actions as keys
 from apikeys.models import ApiKey
+from apikeys.tokens import Environment, mint
 from auditlog.models import Entry
 from queensmtp import hot
 from queensmtp.tenancy import tenant
@@ -146,10 +148,13 @@ def test_a_dead_key_is_401_and_only_the_owner_learns_why(
     response = post(client, token, BODY)
 
     assert response.status_code == 401
-    assert response.json()["name"] == "invalid_api_key"
-    assert reason not in response.content.decode()
+    assert without_id(response) == without_id(post(client, mint(Environment.PRODUCTION).text, BODY))
     assert stored(cast) == 0
     assert refusal(cast).changes["reason"] == reason
+
+
+def without_id(response: Any) -> dict[str, Any]:
+    return {name: value for name, value in response.json().items() if name != "request_id"}
 
 
 def kill(cast: Cast, key: ApiKey, reason: str) -> None:
@@ -286,7 +291,7 @@ def test_refuses_a_bad_idempotency_key(client: Client, cast: Cast, token: str, k
 def test_an_expired_answer_is_forgotten(client: Client, cast: Cast, token: str) -> None:
     first = post(client, token, BODY, idempotency_key="once")
     with tenant(cast.hive.pk):
-        IdempotentRequest.objects.update(expires_at=timezone.now())
+        IdempotentRequest.objects.update(expires_at=timezone.now() - timedelta(hours=1))
     again = post(client, token, BODY, idempotency_key="once")
 
     assert again.json() != first.json()
