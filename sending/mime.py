@@ -97,7 +97,10 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """All that a message is made of. Nothing else reaches its bytes."""
+    """All that a message is made of. Nothing else reaches its bytes.
+
+    The message id stands without its angle brackets.
+    """
 
     sender: Mailbox
     to: tuple[Mailbox, ...]
@@ -308,7 +311,7 @@ def _header_fields(content: Content) -> list[tuple[str, bytes]]:
     fields += [
         ("Subject", _unstructured("Subject", content.subject)),
         ("Date", _date(content.date)),
-        ("Message-ID", content.message_id.encode("ascii")),
+        ("Message-ID", b"<%b>" % content.message_id.encode("ascii")),
         ("MIME-Version", b"1.0"),
     ]
     fields += [(name, _unstructured(name, value)) for name, value in content.headers]

@@ -24,7 +24,7 @@ def content(**changes: Any) -> Content:
         "sender": ALICE,
         "to": (BOB,),
         "subject": "Hello",
-        "message_id": "<0193@hive.example>",
+        "message_id": "0193@hive.example",
         "date": NOON,
         "text": "Hi",
     }
@@ -60,6 +60,7 @@ def test_the_plainest_message_is_plain() -> None:
     message = mime.build(content())
     assert message.startswith(b"From: Alice <alice@hive.example>\r\nTo: bob@apiary.example\r\n")
     assert b"\r\nDate: Sat, 21 Nov 2026 12:00:05 +0000\r\n" in message
+    assert b"\r\nMessage-ID: <0193@hive.example>\r\n" in message
     assert message.endswith(b"\r\n\r\nHi\r\n")
 
 
@@ -162,7 +163,7 @@ def test_a_line_break_in_a_value_is_a_problem(hidden: str) -> None:
 @pytest.mark.parametrize("smuggled", ["a\r\nBcc: b@evil.example", "a\n b", "a\r\n\r\nb"])
 def test_what_validation_would_miss_is_not_emitted(smuggled: str) -> None:
     with pytest.raises(EmittedHeadersDiffer):
-        mime.build(content(message_id=f"<{smuggled}>"))
+        mime.build(content(message_id=smuggled))
 
 
 def test_check_emitted_sees_a_header_too_many_one_too_few_and_another_order() -> None:
