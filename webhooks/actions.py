@@ -322,7 +322,8 @@ def _current_secret(account_id: UUID, endpoint: Endpoint | None) -> str:
 def _let_run_out(
     endpoint: Endpoint | None, outgoing: Sequence[SigningSecret], *, ends_at: datetime
 ) -> None:
-    for row in outgoing:
+    # Oldest first, so that copies keep the order of their originals.
+    for row in reversed(outgoing):
         expires_at = min(row.expires_at or ends_at, ends_at)
         if row.endpoint_id == (endpoint.pk if endpoint else None):
             row.expires_at = expires_at

@@ -51,7 +51,7 @@ class Webhook(ApiView):
     def get(self, request: Request, webhook_id: UUID) -> Response:
         endpoint = _get(request, webhook_id)
         secret = None
-        if Scope.WEBHOOKS_WRITE in granted(request.auth.scopes):
+        if Scope.WEBHOOKS_WRITE in granted(getattr(request.auth, "scopes", ())):
             secret = actions.reveal_secret(by=request.actor, endpoint=endpoint)
         body = serializers.single(endpoint, signing_secret=secret)
         return Response(body, headers=NO_STORE)

@@ -180,7 +180,7 @@ def record(reports: Sequence[Report], *, now: datetime) -> int:
     """Store outcomes and attempts; how many of the reports were still wanted."""
     with connection.cursor() as cursor:
         cursor.execute(RECORD, {"now": now, **_columns(reports)})
-        accepted = cursor.rowcount
+        accepted: int = cursor.rowcount
         _record_health(cursor, reports, now=now)
     return accepted
 
@@ -205,7 +205,11 @@ def _record_health(cursor: CursorWrapper, reports: Sequence[Report], *, now: dat
     failing = {r.claimed.endpoint_id for r in reports} - healthy
     unreachable = failing & {r.claimed.endpoint_id for r in reports if r.is_unreachable}
     if failing:
-        parameters = {"now": now, "ids": list(failing), "unreachable": list(unreachable)}
+        parameters: dict[str, Any] = {
+            "now": now,
+            "ids": list(failing),
+            "unreachable": list(unreachable),
+        }
         cursor.execute(FAILING, parameters)
     if healthy:
         cursor.execute(HEALTHY, {"ids": list(healthy)})

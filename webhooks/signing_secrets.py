@@ -45,7 +45,11 @@ def sealed(
 
 def opened(row: SigningSecret) -> str:
     key = crypto.decrypt(
-        row.secret, account_id=row.account_id, table=TABLE, column="secret", row_id=str(row.pk)
+        bytes(row.secret),
+        account_id=row.account_id,
+        table=TABLE,
+        column="secret",
+        row_id=str(row.pk),
     )
     return signing.encode_secret(key)
 
