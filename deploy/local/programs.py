@@ -30,7 +30,8 @@ def all_programs(
     return [
         Program("web", granian(checkout, ports, tls), ports=(ports.https,)),
         Program("inbox", (*manage, "inbox"), ports=(ports.inbox,)),
-        Program("dns", (*manage, "demo_dns"), ports=(ports.dns,)),
+        # The worker role reads the public keys of every account.
+        Program("dns", (*manage, "demo_dns"), "worker", ports=(ports.dns,)),
         Program("receiver", (*manage, "demo_receiver"), ports=(ports.receiver,)),
         Program("worker-send", (*celery, *worker("send")), "worker"),
         Program("worker-webhooks", (*celery, *worker("webhooks")), "worker"),
