@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any, cast
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.requests import ConsoleRequest
 from accounts.roles import Right
 from accounts.stepup import requires_step_up
-from apikeys import actions, allowlist, tickets
+from apikeys import actions, allowlist, tickets, usage
 from apikeys.errors import AlreadyRotating, KeyIsDead
 from apikeys.forms import KeyForm, RevokeForm, RotateForm
 from apikeys.models import ApiKey, KeyStatus
@@ -38,7 +39,7 @@ def key_list(request: ConsoleRequest) -> HttpResponse:
         "apikeys/list.html",
         {
             "section": "keys",
-            "keys": keys[:SHOWN_AT_MOST],
+            "rows": _with_uses(request, list(keys[:SHOWN_AT_MOST])),
             "has_any": ApiKey.objects.filter(account=request.account).exists(),
             "environments": [one.value for one in Environment],
             "environment": environment,
@@ -83,6 +84,7 @@ def key_detail(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
         {
             "section": "keys",
             "key": key,
+            "last_use": _last_use(key),
             "predecessor": _find(request, key.replaces_id),
             "successor": _find(request, key.replaced_by_id),
             "is_rotating": key.status() == KeyStatus.ROTATING,
@@ -109,7 +111,13 @@ def key_rotate(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
         else:
             return _reveal(request, successor, token, predecessor=_key(request, key_id))
     ticket = tickets.issue(request)
-    context = {"section": "keys", "key": key, "form": form, "ticket": ticket}
+    context = {
+        "section": "keys",
+        "key": key,
+        "form": form,
+        "ticket": ticket,
+        "last_use": _last_use(key),
+    }
     return render(request, "apikeys/rotate.html", context)
 
 
@@ -132,7 +140,8 @@ def key_revoke(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
         actions.revoke(by=request.actor, key=key, reason=form.cleaned_data["reason"])
         messages.success(request, f"{key.name} is revoked. It stopped working at once.")
         return redirect("key_detail", key_id=key.pk)
-    return render(request, "apikeys/revoke.html", {"section": "keys", "key": key, "form": form})
+    context = {"section": "keys", "key": key, "form": form, "last_use": _last_use(key)}
+    return render(request, "apikeys/revoke.html", context)
 
 
 def _key(request: ConsoleRequest, key_id: UUID) -> ApiKey:
@@ -143,6 +152,17 @@ def _find(request: ConsoleRequest, key_id: UUID | None) -> ApiKey | None:
     if key_id is None:
         return None
     return ApiKey.objects.filter(account=request.account, pk=key_id).first()
+
+
+def _with_uses(
+    request: ConsoleRequest, keys: Sequence[ApiKey]
+) -> list[tuple[ApiKey, usage.Use | None]]:
+    uses = usage.last_uses(request.account.pk, [key.pk for key in keys])
+    return [(key, uses.get(key.pk)) for key in keys]
+
+
+def _last_use(key: ApiKey) -> usage.Use | None:
+    return usage.last_uses(key.account_id, [key.pk]).get(key.pk)
 
 
 def _form_page(request: ConsoleRequest, form: KeyForm) -> HttpResponse:

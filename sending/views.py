@@ -132,9 +132,10 @@ def message_contents(request: ConsoleRequest, message_id: UUID) -> HttpResponse:
 @requires_right(Right.BODIES_READ)
 def message_preview(request: ConsoleRequest, message_id: UUID) -> HttpResponse:
     """The HTML body for the sandboxed frame, and only from a page whose opening was recorded."""
+    message = _message(request, message_id)
     if not _was_opened(request, message_id):
         return redirect("message_contents", message_id=message_id)
-    contents = content_of(_message(request, message_id))
+    contents = content_of(message)
     if contents is None or contents.html is None:
         raise Http404("This message has no HTML body.")
     nonce = token_urlsafe(16)

@@ -74,7 +74,7 @@ def badge(state: str, label: str = "") -> SafeString:
 @register.simple_tag
 def when(moment: datetime | None, empty: str = "never") -> SafeString:
     """A time in the viewer's zone, with UTC in the machine-readable form and on hover."""
-    if moment is None:
+    if not moment:
         return format_html('<span class="quiet">{}</span>', empty)
     local = timezone.localtime(moment)
     utc = moment.astimezone(UTC)

@@ -1,0 +1,110 @@
+"""An account in the midst of its work, so that every page has something to show."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import Account
+from apikeys import actions as keys
+from auditlog import actions as audit
+from auditlog.models import Entry
+from queensmtp.ids import new_id
+from queensmtp.tenancy import tenant
+from sending.models import DeliveryEvent, Message, Recipient
+from tests.factories.cast import Cast, make_domain
+from tests.factories.keys import bearer, make_key
+from tests.roles import as_role
+
+HTML = """<h1 style="color: #7a4700">Your order is on its way</h1>
+<p onclick="alert(1)">Hello <b>Dana</b>, <a href="https://shop.example/">track it</a>.</p>
+<img src="https://tracker.example/pixel.gif"><script>alert(1)</script>"""
+SIGNED = [{"d": "demo.example", "s": "qs1", "a": "rsa-sha256"}]
+DELIVERED = {
+    "mx_host": "mx1.customer.example",
+    "tls_version": "TLSv1.3",
+    "tls_cipher": "TLS_AES_256_GCM_SHA384",
+    "code": 250,
+    "enhanced_code": "2.0.0",
+    "reply": "250 2.0.0 Ok: queued as 4bXq2J1Z",
+}
+BOUNCED = {
+    **DELIVERED,
+    "code": 550,
+    "enhanced_code": "5.1.1",
+    "reply": "550 5.1.1 <erin@customer.example>: user unknown",
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    key_id: UUID
+    rotated_id: UUID
+    revoked_id: UUID
+    delivered_id: UUID
+    bounced_id: UUID
+    waiting_id: UUID
+    entry_id: UUID
+
+
+def play(cast: Cast) -> Scene:
+    make_domain(cast.hive, "demo.example")
+    key, token = make_key(
+        cast.hive,
+        scopes=("email:send", "email:read"),
+        domains=("demo.example",),
+        allowed_cidrs=("127.0.0.0/8", "2001:db8:17::/48"),
+        expires_at=timezone.now() + timedelta(days=90),
+        rate_requests=20,
+        rate_per_seconds=1,
+    )
+    rotated, revoked = (make_key(cast.hive)[0] for _ in range(2))
+    with tenant(cast.hive.pk):
+        keys.update(by=cast.alice.actor, key=key, changes={"name": "Shop, checkout mails"})
+        keys.rotate(by=cast.alice.actor, key=rotated, overlap_seconds=86_400)
+        keys.revoke(by=cast.alice.actor, key=revoked, reason="Left in a public repository")
+    sent = [
+        _send(token, to="dana@customer.example", subject="Your order is on its way", html=HTML),
+        _send(token, to="erin@customer.example", subject="Please confirm your address", text="Hi"),
+        _send(
+            token, to="frank@customer.example", subject="Réinitialiser le mot de passe", text="x"
+        ),
+    ]
+    _send(token, to="x@customer.example", subject="No", text="No", sender="a@evil.example")
+    _finish(cast.hive, sent[0], "delivered", DELIVERED)
+    _finish(cast.hive, sent[1], "bounced", BOUNCED)
+    with as_role("worker"):
+        audit.seal_all(now=timezone.now())
+    with tenant(cast.hive.pk):
+        entry = Entry.objects.get(event="api_key.updated")
+    return Scene(key.pk, rotated.pk, revoked.pk, *sent, entry.pk)
+
+
+def _send(token: str, *, sender: str = "Hive <hello@demo.example>", **fields: str) -> UUID:
+    answer = Client().post(
+        "/v1/emails",
+        {"from": sender, **fields},
+        content_type="application/json",
+        headers=bearer(token),
+        secure=True,
+    )
+    return UUID(answer.json()["id"]) if answer.status_code < 300 else new_id()
+
+
+def _finish(account: Account, message_id: UUID, state: str, data: dict[str, Any]) -> None:
+    with tenant(account.pk):
+        message = Message.objects.get(pk=message_id)
+        recipient = Recipient.objects.get(message=message)
+    claimed = {"attempt": 1, "claimed_at": timezone.now().isoformat(), "dkim": SIGNED}
+    with tenant(account.pk), as_role("worker"):
+        Recipient.objects.filter(pk=recipient.pk).update(state=state, attempts=1)
+        DeliveryEvent.objects.create(
+            account_id=account.pk,
+            message=message,
+            recipient_id=recipient.pk,
+            type=f"email.{state}",
+            data={**claimed, **data},
+        )

@@ -1,0 +1,104 @@
+"""Each page in both themes and at three widths: nothing hangs over, axe finds nothing."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.browser.conftest import Console
+from tests.browser.scene import Scene, play
+from tests.factories.cast import Cast
+
+AXE = (Path(__file__).parent / "axe.min.js").read_text()
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# Set to a folder, it is filled with a picture of each page.
+SHOTS = os.environ.get("QUEENSMTP_SHOTS")
+WIDTHS = {"wide": 1280, "narrow": 390, "narrowest": 320}
+
+BEFORE_SIGN_IN = {
+    "sign-in": "/accounts/login/",
+    "password-reset": "/accounts/password/reset/",
+    "signup-closed": "/accounts/signup/",
+    "error-404": "/console/nothing",
+}
+AFTER_SIGN_IN = {
+    "home": "/console",
+    "keys": "/console/keys?state=all",
+    "keys-no-match": "/console/keys?environment=staging",
+    "key-create": "/console/keys/new",
+    "key": "/console/keys/{key_id}",
+    "key-rotating": "/console/keys/{rotated_id}",
+    "key-revoked": "/console/keys/{revoked_id}",
+    "key-rotate": "/console/keys/{key_id}/rotate",
+    "key-revoke": "/console/keys/{key_id}/revoke",
+    "messages": "/console/messages",
+    "messages-no-match": "/console/messages?recipient=nobody@example.com",
+    "message-delivered": "/console/messages/{delivered_id}",
+    "message-bounced": "/console/messages/{bounced_id}",
+    "message-waiting": "/console/messages/{waiting_id}",
+    "message-contents": "/console/messages/{delivered_id}/contents",
+    "audit": "/console/audit-log",
+    "audit-filtered": "/console/audit-log?event=api_key.*&outcome=allowed",
+    "audit-wrong-filter": "/console/audit-log?ip=10.0.0.1/8",
+    "audit-entry": "/console/audit-log/{entry_id}",
+    "roles": "/console/roles",
+    "profile": "/console/profile",
+    "password": "/accounts/password/change/",
+    "second-factor": "/accounts/2fa/",
+    "totp": "/accounts/2fa/totp/activate/",
+    "passkey": "/accounts/2fa/webauthn/add/",
+    "sessions": "/accounts/sessions/",
+    "reauthenticate": "/accounts/reauthenticate/",
+    "sign-out": "/accounts/logout/",
+}
+
+
+def look(console: Console, name: str, path: str, *, theme: str) -> list[str]:
+    """What is wrong with a page, each thing in one line."""
+    page, found = console.page, []
+    console.open(path)
+    for width_name, width in WIDTHS.items():
+        page.set_viewport_size({"width": width, "height": 900})
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append(f"{name} hangs over at {width} px")
+        if SHOTS and width != WIDTHS["narrowest"]:
+            page.screenshot(path=f"{SHOTS}/{name}-{theme}-{width_name}.png", full_page=True)
+    page.set_viewport_size({"width": WIDTHS["wide"], "height": 900})
+    page.evaluate(AXE)
+    report = page.evaluate("rules => axe.run({runOnly: rules})", RULES)
+    for problem in report["violations"]:
+        places = ", ".join(str(node["target"]) for node in problem["nodes"][:3])
+        found.append(f"{name} ({theme}): {problem['id']}: {problem['help']} at {places}")
+    return found
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_is_sound(
+    live_cast: Cast, open_console: Callable[..., Console], theme: str
+) -> None:
+    scene = play(live_cast)
+    console = open_console(color_scheme=theme)
+    found = []
+    for name, path in BEFORE_SIGN_IN.items():
+        found += look(console, name, path, theme=theme)
+    console.sign_in(live_cast.alice.user)
+    for name, path in AFTER_SIGN_IN.items():
+        found += look(console, name, path.format(**vars(scene)), theme=theme)
+    console.errors[:] = [one for one in console.errors if "404 (Not Found)" not in one]
+    assert not found, "\n".join(found)
+
+
+def test_an_empty_account_shows_first_steps(
+    live_cast: Cast, open_console: Callable[..., Console]
+) -> None:
+    console = open_console(color_scheme="light")
+    console.sign_in(live_cast.charlie.user)
+    pages = {"home": "/console", "keys": "/console/keys", "messages": "/console/messages"}
+    found = []
+    for name, path in pages.items():
+        found += look(console, f"empty-{name}", path, theme="light")
+    assert not found, "\n".join(found)
+
+
+__all__ = ["Scene"]
