@@ -40,7 +40,7 @@ class Places:
 
 def choose(checkout: Checkout, environ: Mapping[str, str]) -> Places:
     data, user = _data_and_user(checkout)
-    return Places(user=user, data=data, sockets=_socket_folder(checkout, user, environ))
+    return Places(user=user, data=data, sockets=socket_folder(checkout, user, environ))
 
 
 def outside_folder(checkout: Checkout) -> Path:
@@ -62,7 +62,7 @@ def _data_and_user(checkout: Checkout) -> tuple[Path, ServerUser]:
     return outside, user
 
 
-def _socket_folder(checkout: Checkout, user: ServerUser, environ: Mapping[str, str]) -> Path:
+def socket_folder(checkout: Checkout, user: ServerUser, environ: Mapping[str, str]) -> Path:
     runtime = _runtime_folder(checkout, environ)
     if user.is_us and runtime and fits(runtime) and os.access(runtime.parent, os.W_OK | os.X_OK):
         return runtime

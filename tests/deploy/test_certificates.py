@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from deploy.local import certificates
@@ -62,7 +63,17 @@ def test_the_key_of_another_certificate_is_noticed(tmp_path: Path) -> None:
     files = certificates.ensure(tmp_path)
     files.key.write_bytes(files.authority_key.read_bytes())
     certificates.ensure(tmp_path)
-    assert certificates.is_sound(files.certificate, files.key, now=datetime.now(UTC))
+    private = serialization.load_pem_private_key(files.key.read_bytes(), password=None)
+    certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+    assert private.public_key() == certificate.public_key()
+
+
+def test_a_certificate_of_another_authority_is_replaced(tmp_path: Path) -> None:
+    files = certificates.ensure(tmp_path / "one")
+    other = certificates.ensure(tmp_path / "other")
+    files.authority.write_bytes(other.authority.read_bytes())
+    files.authority_key.write_bytes(other.authority_key.read_bytes())
+    verify(certificates.ensure(tmp_path / "one"), x509.DNSName("localhost"))
 
 
 def verify(files: certificates.LocalTls, name: x509.DNSName | x509.IPAddress) -> None:

@@ -61,9 +61,16 @@ def test_a_sweep_ends_marked_processes_and_no_others(tmp_path: Path) -> None:
 
 
 def test_a_child_never_reads_our_terminal(tmp_path: Path) -> None:
-    child = shell("read line && echo got $line || echo nothing", tmp_path)
-    child.popen.wait(timeout=5)
-    assert (tmp_path / "log").read_text() == "nothing\n"
+    terminal, ours = os.dup(0), os.pipe()
+    os.dup2(ours[0], 0)  # Open and silent, as a terminal is.
+    try:
+        child = shell("read line || echo nothing to read", tmp_path)
+        child.popen.wait(timeout=5)
+    finally:
+        os.dup2(terminal, 0)
+        for descriptor in (terminal, *ours):
+            os.close(descriptor)
+    assert (tmp_path / "log").read_text() == "nothing to read\n"
 
 
 def shell(script: str, folder: Path, *, mark: str = "test") -> Child:

@@ -1,4 +1,5 @@
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,15 @@ def test_the_socket_path_fits_however_deep_the_checkout_lies(tmp_path: Path) -> 
 def test_a_runtime_folder_that_is_too_long_is_passed_over(tmp_path: Path) -> None:
     runtime = tmp_path / ("r" * 100)
     runtime.mkdir()
-    chosen = places.choose(Checkout(root=ROOT, var=tmp_path), {"XDG_RUNTIME_DIR": str(runtime)})
-    assert chosen.sockets.parent == Path("/tmp")
+    environ = {"XDG_RUNTIME_DIR": str(runtime)}
+    checkout = Checkout(root=ROOT, var=tmp_path)
+    assert places.socket_folder(checkout, ourselves(), environ).parent == Path("/tmp")
+
+
+def test_a_fitting_runtime_folder_is_preferred_to_everybodys_tmp() -> None:
+    with tempfile.TemporaryDirectory(prefix="run-") as runtime:
+        checkout, environ = Checkout(root=ROOT, var=ROOT), {"XDG_RUNTIME_DIR": runtime}
+        assert places.socket_folder(checkout, ourselves(), environ).parent == Path(runtime)
 
 
 def test_two_checkouts_never_share_a_socket_folder(tmp_path: Path) -> None:
