@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Self
 from urllib.parse import unquote_to_bytes
 
 import aiohttp
@@ -464,17 +464,24 @@ class _LoopThread:
             await self._client.close()
 
 
-_state: dict[str, Any] = {}
-_starting = threading.Lock()
+class _Process:
+    """What this process holds: at most one loop thread."""
+
+    def __init__(self) -> None:
+        self.starting = threading.Lock()
+        self.thread: _LoopThread | None = None
+
+
+_process = _Process()
+_of_parents: list[_Process] = []
 
 
 def submit(request: Request) -> Future[Response]:
     """Send in the background; the future's exception is a DeliveryFailure."""
-    with _starting:
-        if "thread" not in _state:
-            _state["thread"] = _LoopThread()
-        thread: _LoopThread = _state["thread"]
-    return thread.submit(request)
+    with _process.starting:
+        if _process.thread is None:
+            _process.thread = _LoopThread()
+        return _process.thread.submit(request)
 
 
 def send(request: Request) -> Response:
@@ -483,12 +490,19 @@ def send(request: Request) -> Response:
 
 def close() -> None:
     """End the process's loop and its connections; the next request starts anew."""
-    with _starting:
-        thread = _state.pop("thread", None)
+    with _process.starting:
+        thread, _process.thread = _process.thread, None
     if thread is not None:
         thread.close()
 
 
+def _start_anew_after_fork() -> None:
+    """A child inherits the loop without its thread. It is kept, not closed: closing would take
+    descriptors out of the epoll that parent and child share."""
+    global _process
+    _of_parents.append(_process)
+    _process = _Process()
+
+
 atexit.register(close)
-# A forked child inherits the loop but not its thread.
-os.register_at_fork(after_in_child=_state.clear)
+os.register_at_fork(after_in_child=_start_anew_after_fork)

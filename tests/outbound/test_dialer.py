@@ -1,9 +1,11 @@
 """What the client does with names, certificates and receivers, each played by a real server."""
 
 import asyncio
+import os
 import resource
 import ssl
 import time
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -385,3 +387,34 @@ def test_submit_and_send_work_from_any_thread_and_keep_connections(
         outbound.close()
     assert len(receiver.requests) == 41
     assert receiver.connection_count <= 20
+
+
+def test_a_forked_process_has_connections_of_its_own(settings: Settings) -> None:
+    """Celery forks its workers, perhaps after the parent has already sent something."""
+    settings.OUTBOUND_ALLOW_LOOPBACK = True
+    settings.OUTBOUND_CA_FILE = ""
+    outbound.close()
+    with HttpReceiver() as receiver:
+        request = Request(url=receiver.url)
+        assert outbound.send(request).status == 200
+        child = _fork_and_send(request)
+        assert os.waitpid(child, 0)[1] == 0
+        assert outbound.send(request).status == 200
+        outbound.close()
+
+    assert len(receiver.requests) == 3
+    assert [received.connection for received in receiver.requests] == [1, 2, 1]
+
+
+def _fork_and_send(request: Request) -> int:
+    with warnings.catch_warnings():
+        # From Python 3.12 on, a fork beside threads is warned of; that is what is tried here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        status = 0
+        try:
+            status = outbound.submit(request).result(timeout=5).status
+        finally:
+            os._exit(0 if status == 200 else 1)
+    return child
