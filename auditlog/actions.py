@@ -20,7 +20,7 @@ from auditlog.errors import HeadMoved, HistoryChanged
 from auditlog.growth import Growth, Waiting, edges_needed, grown
 from auditlog.merkle import Frontier
 from auditlog.stored_tree import Wanted
-from queensmtp import tenancy
+from queensmtp import hot, tenancy
 from queensmtp.actors import Actor, Target
 
 PUBLISHED_EVERY = timedelta(hours=1)
@@ -57,8 +57,8 @@ def record(
         by=by, event=event, target=target, outcome=outcome, changes=changes, count=count
     )
     own = entry.account_id == tenancy.current_account_id()
-    with nullcontext() if own else tenancy.tenant(entry.account_id), connection.cursor() as cursor:
-        cursor.execute(RECORD, entry.params())
+    with nullcontext() if own else tenancy.tenant(entry.account_id):
+        hot.fetch_one(RECORD, entry.params())
     recording.noticed(entry.event)
     return entry.id
 
@@ -76,8 +76,7 @@ def record_alone(
         return record(by=by, event=event, target=target, outcome=outcome, changes=changes)
     entry = entries.build(by=by, event=event, target=target, outcome=outcome, changes=changes)
     waits = "off" if entry.ordinary_read else "on"
-    with connection.cursor() as cursor:
-        cursor.execute(RECORD_ALONE, [str(entry.account_id), waits, *entry.params()])
+    hot.fetch_one(RECORD_ALONE, [str(entry.account_id), waits, *entry.params()])
     return entry.id
 
 

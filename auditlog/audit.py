@@ -44,7 +44,8 @@ def sentence_for(entry: Entry) -> str:
     sentence = events().get(entry.event, entry.event.replace(".", " ").replace("_", " "))
     target = entry.target_label or entry.target_id
     if "{" in sentence:
-        return sentence.format(actor=entry.actor_label, target=target, count=entry.count)
+        said = sentence.format(actor=entry.actor_label, target=target, count=entry.count)
+        return said.strip()
     return f"{sentence}: {target}" if target else sentence
 
 

@@ -71,11 +71,6 @@ def test_an_entry_stands_or_falls_with_the_statement_that_holds_it() -> None:
         assert Entry.objects.get().id == Pending.objects.get().entry_id == entry.id
 
 
-def test_one_statement_writes_it(django_assert_num_queries: object) -> None:
-    with tenant(HIVE), django_assert_num_queries(1):  # type: ignore[operator]  # pytest-django's.
-        actions.record(by=alice(), event="api_key.created")
-
-
 def test_what_belongs_to_no_tenant_is_the_platforms() -> None:
     nobody = Actor(type="user", id="", label="x@example.com", account_id=None)
     with tenant(HIVE):
@@ -111,22 +106,6 @@ def test_it_is_noticed_by_who_watches() -> None:
     with recording.watched() as events, tenant(HIVE):
         actions.record(by=alice(), event="api_key.created")
     assert events == ["api_key.created"]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_an_entry_alone_is_one_statement_in_its_own_transaction(
-    django_assert_num_queries: object,
-) -> None:
-    with django_assert_num_queries(1):  # type: ignore[operator]  # pytest-django's.
-        actions.record_alone(by=key_actor(), event="message.read")
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('app.account_id', true)")
-        assert cursor.fetchone()[0] == ""
-        cursor.execute("SHOW synchronous_commit")
-        assert cursor.fetchone()[0] == "on"
-    with tenant(HIVE):
-        assert Entry.objects.get().event == "message.read"
-        assert Pending.objects.count() == 1
 
 
 def test_an_entry_alone_inside_a_transaction_joins_it() -> None:

@@ -1,7 +1,6 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-import psycopg
 import pytest
 from django.conf import LazySettings
 from django.db import DatabaseError, connection
@@ -87,8 +86,8 @@ def test_a_tile_of_tiles_is_written_when_256_are_full(_as_worker: None) -> None:
     tile = Tile.objects.get(level=1)
     roots = [bytes(each.root) for each in Tile.objects.filter(level=0).order_by("number")]
     assert (tile.number, bytes(tile.hashes)) == (0, b"".join(roots))
-    hashes = [bytes(leaf.hash) for leaf in Leaf.objects.order_by("leaf_index")]
-    assert bytes(Head.objects.get().root) == Frontier().extended(hashes).root
+    hashes = Leaf.objects.order_by("leaf_index").values_list("hash", flat=True)
+    assert bytes(Head.objects.get().root) == Frontier().extended(map(bytes, hashes)).root
 
 
 def test_sealing_again_changes_nothing_more() -> None:
@@ -170,18 +169,6 @@ def test_a_head_that_moved_meanwhile_is_not_overwritten(_as_worker: None) -> Non
     assert Head.objects.get().size == 2
 
 
-@pytest.mark.django_db(transaction=True)
-def test_two_sealers_one_winner() -> None:
-    record_many(4)
-    with another_session() as other:
-        other.execute("SELECT pg_advisory_xact_lock(%s)", [actions.SEALER_LOCK])
-        assert seal().is_busy
-        with tenant(HIVE):
-            assert Pending.objects.count() == 4
-    report = seal()
-    assert (report.is_busy, report.entry_count) == (False, 4)
-
-
 def test_one_changed_account_is_set_aside_and_the_others_are_sealed() -> None:
     for account_id in (HIVE, CHARLIES):
         record_many(2, account_id)
@@ -231,10 +218,3 @@ def test_nothing_new_is_not_published_again(_as_worker: None) -> None:
     now = timezone.now()
     assert actions.publish_due(now=now) == 1
     assert actions.publish_due(now=now + timedelta(hours=2)) == 0
-
-
-def another_session() -> psycopg.Connection[tuple[object, ...]]:
-    parameters = connection.get_connection_params()
-    return psycopg.connect(
-        **{name: parameters[name] for name in ("dbname", "user", "host") if name in parameters}
-    )
