@@ -239,6 +239,9 @@ RECIPIENTS_MAX = read.number("RECIPIENTS_MAX", default=50, at_least=1)
 IDEMPOTENCY_HOURS = read.number("IDEMPOTENCY_HOURS", default=24, at_least=1)
 HELO_NAME = os.environ.get("HELO_NAME", "localhost")
 RETURN_PATH_HOST = os.environ.get("RETURN_PATH_HOST", "bounces.localhost")
+# Where SMTP submission listens: implicit TLS on base+465, STARTTLS on base+587.
+SMTP_HOST = os.environ.get("SMTP_HOST", "127.0.0.1")
+SMTP_STARTTLS = read.flag("SMTP_STARTTLS", default=True)
 
 DELIVERY_TRANSPORT = read.choice(
     "DELIVERY_TRANSPORT", options=("inbox", "relay", "mx"), default="mx"
