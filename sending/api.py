@@ -81,7 +81,7 @@ def _idempotency(request: HttpRequest, body: Any) -> Idempotency | None:
 
 
 def _accepted_response(request: HttpRequest, accepted: Accepted) -> HttpResponse:
-    response = json_response({"id": str(accepted.email_id)})
+    response = json_response({"id": str(accepted.email_id)}, status=202)
     request.audit_recorded = not accepted.is_replay
     request.audit_target = Target("email", str(accepted.email_id))
     if accepted.is_replay:

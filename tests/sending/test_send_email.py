@@ -50,7 +50,7 @@ def test_accepts_an_email_and_stores_it_whole(client: Client, cast: Cast, token:
 
     response = post(client, token, body)
 
-    assert response.status_code == 200, response.content
+    assert response.status_code == 202, response.content
     assert set(response.json()) == {"id"}
     with tenant(cast.hive.pk):
         message = Message.objects.get(pk=response.json()["id"])
@@ -219,7 +219,7 @@ def test_a_key_scoped_to_domains_sends_only_from_them(client: Client, cast: Cast
     assert response.status_code == 403
     assert response.json()["name"] == "domain_not_allowed"
     assert "other.example" in response.json()["message"]
-    assert post(client, token, BODY | {"from": "a@other.example"}).status_code == 200
+    assert post(client, token, BODY | {"from": "a@other.example"}).status_code == 202
 
 
 def test_a_key_with_a_recipient_rule_writes_to_nobody_else(client: Client, cast: Cast) -> None:
@@ -230,7 +230,7 @@ def test_a_key_with_a_recipient_rule_writes_to_nobody_else(client: Client, cast:
 
     assert refused.status_code == 403
     assert refused.json()["name"] == "recipient_not_allowed"
-    assert post(client, token, BODY | {"cc": "x@hive.example"}).status_code == 200
+    assert post(client, token, BODY | {"cc": "x@hive.example"}).status_code == 202
 
 
 @pytest.mark.parametrize("domain", ["hive.example", "nobody.example"])
@@ -277,7 +277,7 @@ def test_another_request_under_the_same_key_is_409(client: Client, cast: Cast, t
 
 def test_a_refused_request_does_not_burn_its_key(client: Client, cast: Cast, token: str) -> None:
     assert post(client, token, BODY | {"to": "nobody"}, idempotency_key="x").status_code == 422
-    assert post(client, token, BODY, idempotency_key="x").status_code == 200
+    assert post(client, token, BODY, idempotency_key="x").status_code == 202
 
 
 @pytest.mark.parametrize("key", ["", "x" * 257, "smile\U0001f600", "a\x00b"])
@@ -304,7 +304,7 @@ def test_the_rate_limit_says_when_to_come_again(client: Client, cast: Cast) -> N
     accepted = [post(client, token, BODY) for _ in range(2)]
     refused = post(client, token, BODY)
 
-    assert [one.status_code for one in accepted] == [200, 200]
+    assert [one.status_code for one in accepted] == [202, 202]
     assert accepted[0]["ratelimit-remaining"] == "1"
     assert refused.status_code == 429
     assert refused.json()["name"] == "rate_limit_exceeded"
@@ -317,7 +317,7 @@ def test_a_replay_costs_no_quota(client: Client, cast: Cast) -> None:
 
     codes = [post(client, token, BODY, idempotency_key="k").status_code for _ in range(3)]
 
-    assert codes == [200, 200, 200]
+    assert codes == [202, 202, 202]
 
 
 # --- Gate 5: validation --------------------------------------------------------------------------
