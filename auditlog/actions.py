@@ -142,7 +142,7 @@ PUBLISH_DUE = """
 WITH due AS (
     UPDATE auditlog_head SET published_size = size, published_at = %(now)s::timestamptz
     WHERE size > published_size
-        AND (published_at IS NULL OR published_at <= %(now)s::timestamptz - %(every)s::interval)
+        AND (published_at IS NULL OR published_at <= %(overdue)s::timestamptz)
     RETURNING account_id, size, root, note
 )
 INSERT INTO auditlog_checkpoint (account_id, size, root, note, published_at)
@@ -181,7 +181,7 @@ def seal_pending(*, limit: int, now: datetime) -> SealReport:
 def publish_due(*, now: datetime) -> int:
     """Keep the newest checkpoint of each account whose last published one is an hour old."""
     with connection.cursor() as cursor:
-        cursor.execute(PUBLISH_DUE, {"now": now, "every": PUBLISHED_EVERY})
+        cursor.execute(PUBLISH_DUE, {"now": now, "overdue": now - PUBLISHED_EVERY})
         return int(cursor.rowcount)
 
 

@@ -49,11 +49,18 @@ class AuditEntry(AuditView):
         queries.refuse_unknown(request.query_params, known=frozenset())
         request._request.audit_target = Target(type="audit_entry", id=entry_id)
         account_id = self.account_id(request)
-        entry = Entry.objects.of_account(account_id).filter(id=find_id(entry_id)).first()
-        if entry is None:
-            raise NotFound("There is no such audit entry.")
+        entry = self.get_entry(account_id, entry_id)
         indexes = Leaf.objects.indexes_of(account_id, [entry.id])
         return Response(serializers.entry_with_salt_body(entry, leaf_index=indexes.get(entry.id)))
+
+    def get_entry(self, account_id: UUID, text: str) -> Entry:
+        entry_id = find_id(text)
+        entry = (
+            Entry.objects.of_account(account_id).filter(id=entry_id).first() if entry_id else None
+        )
+        if entry is None:
+            raise NotFound("There is no such audit entry.")
+        return entry
 
 
 class AuditCheckpoint(AuditView):

@@ -45,7 +45,7 @@ def grown(
 
 def edges_needed(size: int, added: int) -> list[Span]:
     """Return the hashes, in no full tile yet, that new tiles take in when leaves are added."""
-    spans = []
+    spans: list[Span] = []
     for level in count():
         start, end = size >> HEIGHT * level, size + added >> HEIGHT * level
         if start // WIDTH == end // WIDTH:

@@ -16,10 +16,10 @@ EMPTY_ROOT = sha256(b"").digest()
 
 
 class Node(NamedTuple):
-    """A perfect subtree: the leaves from ``index << height`` up to ``(index + 1) << height``."""
+    """A perfect subtree: the leaves from ``place << height`` up to ``(place + 1) << height``."""
 
     height: int
-    index: int
+    place: int
 
 
 class LeafRange(NamedTuple):
@@ -100,7 +100,7 @@ def nodes(leaves: LeafRange) -> list[Node]:
     found, start, width = [], leaves.start, leaves.end - leaves.start
     while width:
         height = width.bit_length() - 1
-        found.append(Node(height=height, index=start >> height))
+        found.append(Node(height=height, place=start >> height))
         start += 1 << height
         width -= 1 << height
     return found

@@ -38,6 +38,9 @@ ORDER BY w.place, t.number
 """
 
 
+Columns = list[list[UUID] | list[int]]
+
+
 class Wanted(NamedTuple):
     """A span of an account's tree, and that tree's size."""
 
@@ -73,7 +76,7 @@ def read(wanted: Iterable[Wanted]) -> dict[Wanted, list[bytes]]:
 
 
 def _from_tiles(wanted: list[Wanted]) -> dict[Wanted, list[bytes]]:
-    columns = [
+    columns: Columns = [
         [each.account_id for each in wanted],
         [each.span.level for each in wanted],
         [each.span.number for each in wanted],
@@ -85,7 +88,7 @@ def _from_tiles(wanted: list[Wanted]) -> dict[Wanted, list[bytes]]:
 
 
 def _from_leaves(wanted: list[Wanted]) -> dict[Wanted, list[bytes]]:
-    columns = [
+    columns: Columns = [
         [each.account_id for each in wanted],
         [each.span.start for each in wanted],
         [each.span.end for each in wanted],
@@ -94,7 +97,7 @@ def _from_leaves(wanted: list[Wanted]) -> dict[Wanted, list[bytes]]:
 
 
 def _from_roots(wanted: list[Wanted]) -> dict[Wanted, list[bytes]]:
-    columns = [
+    columns: Columns = [
         [each.account_id for each in wanted],
         [each.span.level - 1 for each in wanted],
         [each.span.start for each in wanted],
@@ -103,9 +106,7 @@ def _from_roots(wanted: list[Wanted]) -> dict[Wanted, list[bytes]]:
     return _grouped(TILE_ROOTS, columns, wanted)
 
 
-def _grouped(
-    query: str, columns: Sequence[Sequence[object]], wanted: list[Wanted]
-) -> dict[Wanted, list[bytes]]:
+def _grouped(query: str, columns: Columns, wanted: list[Wanted]) -> dict[Wanted, list[bytes]]:
     """Run a query whose rows are (1-based place in ``wanted``, bytes), and gather its rows."""
     if not wanted:
         return {}

@@ -45,7 +45,7 @@ class Span(NamedTuple):
 def span_of(node: Node) -> Span:
     """Return the hashes whose root is the node."""
     level, height = divmod(node.height, HEIGHT)
-    return Span(level=level, start=node.index << height, end=node.index + 1 << height)
+    return Span(level=level, start=node.place << height, end=node.place + 1 << height)
 
 
 def packed_tile(level: int, number: int, hashes: list[bytes]) -> Tile:

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -113,7 +114,7 @@ def test_any_query_is_read_or_refused(query: dict[str, list[str]]) -> None:
 
 
 @pytest.fixture
-def ids(db: None) -> dict[str, object]:
+def ids(db: None) -> dict[str, UUID]:
     """Six entries of Hive, by name."""
     key = key_actor(key_id=KEY_ID, ip="203.0.113.200", labels={"unit": "retail"})
     system = Actor(type="system", id="sealer", label="sealer", account_id=HIVE)
@@ -157,7 +158,7 @@ def ids(db: None) -> dict[str, object]:
     ],
 )
 def test_a_filter_finds_what_it_names(
-    ids: dict[str, object], query: dict[str, str], expected: set[str]
+    ids: dict[str, UUID], query: dict[str, str], expected: set[str]
 ) -> None:
     read = filters.read({name: [value] for name, value in query.items()})
     with tenant(HIVE):
@@ -166,14 +167,14 @@ def test_a_filter_finds_what_it_names(
     assert len(found) == len(expected)
 
 
-def test_a_time_range_is_exact_to_the_microsecond(ids: dict[str, object]) -> None:
+def test_a_time_range_is_exact_to_the_microsecond(ids: dict[str, UUID]) -> None:
     with tenant(HIVE):
         moments = list(Entry.objects.order_by("id").values_list("created_at", flat=True))
         found = Entry.objects.within(moments[1], moments[3])
         assert list(found.order_by("id").values_list("created_at", flat=True)) == moments[1:3]
 
 
-def test_the_request_that_did_it_is_found(ids: dict[str, object]) -> None:
+def test_the_request_that_did_it_is_found(ids: dict[str, UUID]) -> None:
     with tenant(HIVE):
         entry = Entry.objects.get(id=ids["sent"])
         found = Entry.objects.matching(filters.read({"request_id": [entry.request_id]}))

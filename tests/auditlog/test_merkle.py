@@ -49,7 +49,7 @@ def split_point(n: int) -> int:
 
 
 def node_value(node: Node) -> bytes:
-    return mth(LEAVES[node.index << node.height : (node.index + 1) << node.height])
+    return mth(LEAVES[node.place << node.height : (node.place + 1) << node.height])
 
 
 def hashes(ranges: list[LeafRange]) -> list[bytes]:

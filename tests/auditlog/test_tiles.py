@@ -9,16 +9,16 @@ LEAVES = [merkle.leaf_hash(b"leaf %d" % number) for number in range(1100)]
 
 
 @given(st.integers(0, 30), st.integers(0, 2**20))
-def test_every_node_lies_inside_one_tile(height: int, index: int) -> None:
-    span = span_of(merkle.Node(height=height, index=index))
+def test_every_node_lies_inside_one_tile(height: int, place: int) -> None:
+    span = span_of(merkle.Node(height=height, place=place))
     assert span.start // WIDTH == (span.end - 1) // WIDTH
-    assert span.start << 8 * span.level == index << height
-    assert span.end << 8 * span.level == (index + 1) << height
+    assert span.start << 8 * span.level == place << height
+    assert span.end << 8 * span.level == (place + 1) << height
 
 
 def test_the_hashes_of_a_span_fold_into_its_node() -> None:
     tile = packed_tile(0, 1, LEAVES[WIDTH : 2 * WIDTH])
-    span = span_of(merkle.Node(height=3, index=40))
+    span = span_of(merkle.Node(height=3, place=40))
     assert span == Span(level=0, start=320, end=328)
     assert span.cut(tile.hashes) == LEAVES[320:328]
 

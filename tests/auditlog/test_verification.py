@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -37,7 +38,7 @@ def findings() -> str:
         return "\n".join(map(str, verification.verify(HIVE)))
 
 
-def change(statement: str, *params: object) -> None:
+def change(statement: str, *params: Any) -> None:
     """Change the store as a thief with the superuser's password would."""
     with connection.cursor() as cursor:
         cursor.execute("SET ROLE NONE")
@@ -58,9 +59,7 @@ def test_an_account_without_a_log_is_clean() -> None:
 
 
 def entry_columns() -> list[str]:
-    return [
-        field.column for field in Entry._meta.fields if field.column not in ("id", "account_id")
-    ]
+    return [field.name for field in Entry._meta.fields if field.name not in ("id", "account_id")]
 
 
 CHANGES = {
