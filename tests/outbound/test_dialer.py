@@ -44,7 +44,7 @@ async def outcome_of(client: Client, request: Request) -> Outcome:
         return failure.reason
 
 
-def one(url: str, *, policy: Policy = LOOPBACK, timeout: float = 5.0) -> Outcome:
+def one(url: str, *, policy: Policy = LOOPBACK, timeout: float = 15.0) -> Outcome:
     [outcome] = exchange(Request(url=url, body=b"{}", timeout=timeout), policy=policy)
     return outcome
 
@@ -197,7 +197,7 @@ def test_a_nameserver_that_hangs_costs_no_more_than_the_time_limit(
     )
 
     assert outcome == "timeout"
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 4.5
 
 
 def test_a_name_that_answers_otherwise_the_second_time_gains_nothing(
@@ -278,8 +278,9 @@ async def _send_once(url: str) -> None:
 def test_a_hostile_receiver_is_cut_off(script: Script, expected: str) -> None:
     started = time.monotonic()
     with HttpReceiver(script) as receiver:
-        assert one(receiver.url, timeout=1.0) == expected
-    assert time.monotonic() - started < 4
+        timeout = 1.0 if expected == "timeout" else 15.0
+        assert one(receiver.url, timeout=timeout) == expected
+    assert time.monotonic() - started < 10
 
 
 def test_ten_gigabytes_of_body_are_cut_at_the_limit() -> None:
@@ -307,7 +308,7 @@ def test_a_slow_receiver_does_not_delay_another() -> None:
         started = time.monotonic()
 
         async def timed(url: str) -> tuple[Outcome, float]:
-            outcome = await outcome_of(client, Request(url=url, timeout=2.0))
+            outcome = await outcome_of(client, Request(url=url, timeout=4.0))
             return outcome, time.monotonic() - started
 
         try:
@@ -319,7 +320,7 @@ def test_a_slow_receiver_does_not_delay_another() -> None:
         outcomes = asyncio.run(run([slow.url] * 20 + [healthy.url]))
 
     assert status_of(outcomes[-1][0]) == 200
-    assert outcomes[-1][1] < 1.5
+    assert outcomes[-1][1] < 3.5
     assert {outcome for outcome, _ in outcomes[:-1]} == {"timeout"}
 
 

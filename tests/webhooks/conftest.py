@@ -11,7 +11,8 @@ def _loopback_receivers(settings: Settings) -> Iterator[None]:
     """Receivers of tests listen on loopback; the client of the process reads settings once."""
     settings.OUTBOUND_ALLOW_LOOPBACK = True
     settings.OUTBOUND_CA_FILE = ""
-    settings.WEBHOOK_TIMEOUT_SECONDS = 1
+    # Ample, since the machine may be busy; tests of receivers that hang set less.
+    settings.WEBHOOK_TIMEOUT_SECONDS = 15
     outbound.close()
     yield
     outbound.close()

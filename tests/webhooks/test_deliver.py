@@ -179,8 +179,9 @@ def test_410_disables_the_endpoint_and_gives_up_what_waits(cast: Cast) -> None:
     ],
 )
 def test_a_hostile_receiver_is_a_failed_attempt(
-    cast: Cast, script: http_receiver.Script, reason: str
+    cast: Cast, settings: Settings, script: http_receiver.Script, reason: str
 ) -> None:
+    settings.WEBHOOK_TIMEOUT_SECONDS = 1
     with HttpReceiver(script) as receiver:
         make_endpoint(cast.hive, receiver.url)
         enqueue(cast.hive)
@@ -208,7 +209,10 @@ def test_a_tenant_cannot_tell_a_closed_port_from_an_internal_address(
     assert attempts_of(cast)[-1].reason == "unreachable"
 
 
-def test_an_unreachable_endpoint_rests_and_others_are_not_delayed(cast: Cast) -> None:
+def test_an_unreachable_endpoint_rests_and_others_are_not_delayed(
+    cast: Cast, settings: Settings
+) -> None:
+    settings.WEBHOOK_TIMEOUT_SECONDS = 4
     with HttpReceiver(http_receiver.silence()) as hanging, HttpReceiver() as healthy:
         resting = make_endpoint(cast.hive, hanging.url)
         make_endpoint(cast.wasp, healthy.url)
@@ -218,7 +222,7 @@ def test_an_unreachable_endpoint_rests_and_others_are_not_delayed(cast: Cast) ->
         deliver(now=now())
 
     assert len(healthy.requests) == 100
-    assert max(received.at for received in healthy.requests) - started < 0.9
+    assert max(received.at for received in healthy.requests) - started < 3.5
     # One claim's worth hung; then the endpoint was left alone.
     assert len(hanging.requests) <= outbox.CLAIMED_PER_ENDPOINT
     found = fresh(resting)
