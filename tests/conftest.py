@@ -61,10 +61,10 @@ def _quick_passwords_and_keys(settings: Any, monkeypatch: pytest.MonkeyPatch) ->
 generate_once = functools.cache(dkim_keys.generate)
 
 
-@pytest.fixture(autouse=True)
-def _flush_as_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _flush_as_owner() -> Iterator[None]:
     """Transactional tests end with TRUNCATE, which only the owner may do; it empties what the
-    migrations put there too."""
+    migrations put there too. For the session, since the flush comes after a test's own fixtures."""
     handle = flush.Command.handle
 
     def handle_as_owner(self: flush.Command, **options: Any) -> None:
@@ -73,7 +73,9 @@ def _flush_as_owner(monkeypatch: pytest.MonkeyPatch) -> None:
         with tenant(PLATFORM_ACCOUNT_ID):
             Account.objects.create(id=PLATFORM_ACCOUNT_ID, name="Platform", plan="enterprise")
 
-    monkeypatch.setattr(flush.Command, "handle", handle_as_owner)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush.Command, "handle", handle_as_owner)
+        yield
 
 
 @pytest.fixture(autouse=True)
