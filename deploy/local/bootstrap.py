@@ -20,6 +20,7 @@ OLDEST_PYTHON = (3, 11)
 LOCK = ROOT / "requirements-dev.txt"
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 STAMP = VENV / "installed.sha256"
 
 
@@ -134,6 +135,8 @@ def run(command: list[str], purpose: str) -> None:
 def environment() -> dict[str, str]:
     """uv is told of an index or a certificate that only pip's settings name."""
     env = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
+    if SYSTEM_CERTIFICATES.exists():  # They know the authority of a company's proxy.
+        env.setdefault("UV_SYSTEM_CERTS", "true")
     for uv_name, pip_name in (
         ("UV_DEFAULT_INDEX", "PIP_INDEX_URL"),
         ("UV_INDEX", "PIP_EXTRA_INDEX_URL"),

@@ -92,24 +92,32 @@ class Platform:
         lock.tell(holder_of("make up", self.console, self._addresses))
 
     def prepare_and_start(self, programs: Sequence[Program]) -> None:
-        """Collecting static files overlaps the migration; the seed overlaps the slow starts."""
+        """Starting Python costs most of the time, so whatever can overlaps the preparation.
+
+        Workers look into their tables at once and wait for the migration; the others do not.
+        """
         for folder in ("beat", "inbox", "static"):
             (self._checkout.var / folder).mkdir(mode=0o700, exist_ok=True)
         with self._timed("the database is migrated"):
-            steps = [self._begin("migrate", "owner", "migrate", "--verbosity", "0")]
-            if static_files.have_changed(self._checkout):
-                steps.append(
-                    self._begin("collectstatic", "web", "collectstatic", "--no-input", "-v", "0")
-                )
-            self._finish(*steps)
+            migration = self._begin("migrate", "owner", "migrate", "--verbosity", "0")
+            for program in programs:
+                if program.kind == "web":
+                    self._start(program)
+            self._finish(migration, *self._collecting_static_files())
             static_files.note_collected(self._checkout)
         with self._timed("the demo account is there"):
             seed = self._begin("seed_demo", "web", "seed_demo", *self._demo_env())
             for program in programs:
-                self._start(program)
+                if program.kind != "web":
+                    self._start(program)
             self._finish(seed)
         with self._timed("every process is up"):
             self._wait_for([port for program in programs for port in program.ports])
+
+    def _collecting_static_files(self) -> list[Child]:
+        if not static_files.have_changed(self._checkout):
+            return []
+        return [self._begin("collectstatic", "web", "collectstatic", "--no-input", "-v", "0")]
 
     def send_first_message(self) -> None:
         """Its proof lines go to the screen. A failure is told; the platform stays up to look at."""
