@@ -95,7 +95,7 @@ def known_error(exc: Exception) -> ApiError | None:
     if isinstance(exc, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         return errors.MissingApiKey()
     if isinstance(exc, exceptions.PermissionDenied | PermissionDenied):
-        return errors.Forbidden("This is not allowed.")
+        return errors.PermissionRefused("This is not allowed.")
     return None
 
 

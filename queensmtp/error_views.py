@@ -21,11 +21,11 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(request, errors.Forbidden("This is not allowed."), "403.html")
+    return _answer(request, errors.PermissionRefused("This is not allowed."), "403.html")
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return _answer(request, errors.Forbidden("The form has expired."), "403_csrf.html")
+    return _answer(request, errors.PermissionRefused("The form has expired."), "403_csrf.html")
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
