@@ -120,7 +120,8 @@ def named(name: str, mailbox: Mailbox) -> Mailbox:
             "invalid_name", "has an encoded word in its name; write the name as plain text"
         )
     seen = _as_seen(name)
-    if seen.lower() == mailbox.address.lower():
+    # Outlook puts an address without a name into quotes as its name.
+    if seen.strip(" '\"").lower() == mailbox.address.lower():
         name = ""
     elif _ADDRESS_IN_NAME.search(seen):
         raise AddressRefused("invalid_name", "has a name that looks like another address")

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from queensmtp.errors import FieldError
 from sending.addresses import Mailbox
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LINE_LIMIT = 998  # RFC 5322 2.1.1
 FOLD_AT = 76
 HEADER_COUNT_LIMIT = 100

@@ -132,8 +132,9 @@ def test_a_control_character_is_refused_anywhere(hidden: str) -> None:
         assert refusal_of(text).code == "control_character"
 
 
-def test_a_name_that_repeats_the_address_is_dropped() -> None:
-    mailbox = addresses.parse('"Alice@Hive.example" <alice@hive.example>')
+@pytest.mark.parametrize("name", ["Alice@Hive.example", "'alice@hive.example'"])
+def test_a_name_that_repeats_the_address_is_dropped(name: str) -> None:
+    mailbox = addresses.parse(f'"{name}" <alice@hive.example>')
     assert mailbox == Mailbox("", "alice", "hive.example")
 
 

@@ -1,0 +1,232 @@
+"""What the SMTP submission ports do with a client: the API's own gates, in SMTP's words.
+
+The key is presented anew for every message, so that a session opened yesterday has no right
+that was taken away today. A 250 is said after the commit and carries the e-mail's id.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from django.db import Error as DatabaseError
+from django.db import close_old_connections
+
+from apikeys import gate, policy
+from apikeys.gate import Presented
+from apikeys.policy import KeyRecord, Refusal
+from auditlog import actions as audit
+from queensmtp import client_address, ratelimit
+from queensmtp.actors import Actor, Origin
+from queensmtp.errors import ApiError, ValidationFailed
+from queensmtp.ids import new_id
+from queensmtp.ratelimit import Limit
+from queensmtp.scopes import Scope
+from sending import accept, addresses, idempotency, received_mail
+from sending.accept import Idempotency, Refused
+from sending.addresses import AddressRefused
+from sending.audit import Event
+from sending.received_mail import MailRefused, ReceivedMail
+from sending.smtp_server import Client, Envelope, LoggedIn
+
+USERS = frozenset({"queensmtp", "resend", "apikey"})
+ENDPOINT = "smtp"
+# Gate 1 of the design: failed authentications of one address.
+FAILURES = Limit(600, 60, 600)
+REPLY_LIMIT = 400
+UNAVAILABLE = "451 4.3.0 The service cannot answer right now; try again"
+WRONG_LOGIN = "535 5.7.8 Log in as queensmtp with an API key as the password"
+
+logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class Login:
+    """The token of a session, kept to be presented again; never shown."""
+
+    token: str
+
+    def __repr__(self) -> str:
+        return "Login()"
+
+
+class SubmissionMailroom:
+    """Django is synchronous: what asks the database runs in the threads of `executor`."""
+
+    needs_login = True
+
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+
+    async def log_in(self, user: str, password: str, client: Client) -> LoggedIn | str:
+        return await self._in_thread(lambda: log_in(user, password, client))
+
+    async def refuse_sender(self, envelope: Envelope, client: Client) -> str | None:
+        return await self._in_thread(lambda: refuse_sender(envelope, client))
+
+    async def refuse_recipient(
+        self, address: str, envelope: Envelope, client: Client
+    ) -> str | None:
+        return refuse_recipient(address)
+
+    async def take(self, envelope: Envelope, content: bytes, client: Client) -> str:
+        return await self._in_thread(lambda: take(envelope, content, client))
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result | str:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.executor, lambda: _with_database(work))
+
+
+def _with_database(work: Callable[[], Result]) -> Result | str:
+    """A thread keeps its connection; a broken one is replaced and the client comes again."""
+    close_old_connections()
+    try:
+        return work()
+    except DatabaseError:
+        logger.exception("The database failed an SMTP session.")
+        return UNAVAILABLE
+    finally:
+        close_old_connections()
+
+
+def log_in(user: str, password: str, client: Client) -> LoggedIn | str:
+    """AUTH. A known key that is refused leaves its trace in the owner's log."""
+    origin = origin_of(client)
+    bucket = f"failed-authentication:{origin.ip}"
+    if not ratelimit.take(bucket, FAILURES, cost=0).remaining:
+        return "454 4.7.0 Too many failures from this address; try again later"
+    if user.lower() not in USERS:
+        ratelimit.take(bucket, FAILURES)
+        return WRONG_LOGIN
+    presented = gate.present(password, origin=origin)
+    refusal = presented.refusal or _scope_refusal(presented)
+    if refusal is None:
+        return LoggedIn(Login(password))
+    ratelimit.take(bucket, FAILURES)
+    _record_refusal(presented.actor, refusal)
+    return f"535 5.7.8 {_one_line(refusal.error)}"
+
+
+def refuse_sender(envelope: Envelope, client: Client) -> str | None:
+    """MAIL FROM: the key lives, and may send from this domain."""
+    try:
+        sender = addresses.parse_address(envelope.sender)
+    except AddressRefused as problem:
+        return f"550 5.1.7 The sender {problem.message}"
+    presented = present_again(client)
+    refusal = presented.refusal or _scope_refusal(presented)
+    if refusal is None:
+        assert presented.record is not None
+        refusal = policy.may_send_from(presented.record, sender.domain)
+    if refusal is None:
+        return None
+    _record_refusal(presented.actor, refusal)
+    return reply_to(refusal.error)
+
+
+def refuse_recipient(address: str) -> str | None:
+    """RCPT TO: only the form. Whether the key may write to it, the accept core decides."""
+    try:
+        addresses.parse_address(address)
+    except AddressRefused as problem:
+        return f"550 5.1.3 The recipient {problem.message}"
+    return None
+
+
+def take(envelope: Envelope, content: bytes, client: Client) -> str:
+    """The message: read, then through every gate of the accept core."""
+    presented = present_again(client)
+    refusal = presented.refusal or _scope_refusal(presented)
+    if refusal is not None:
+        _record_refusal(presented.actor, refusal)
+        return reply_to(refusal.error)
+    assert presented.record is not None and presented.actor is not None
+    try:
+        return _accept(envelope, content, presented.record, presented.actor)
+    except MailRefused as problem:
+        _record(presented.actor, "content_refused")
+        return f"554 5.6.0 {_shortened(str(problem))}"
+    except Refused as refused:
+        _record(presented.actor, refused.reason)
+        return reply_to(refused.error)
+
+
+def _accept(envelope: Envelope, content: bytes, key: KeyRecord, actor: Actor) -> str:
+    recipients = [addresses.parse_address(one).address for one in envelope.recipients]
+    mail = received_mail.read(content, recipients=recipients)
+    assert mail.sender is not None
+    if mail.sender.domain != addresses.parse_address(envelope.sender).domain:
+        raise MailRefused("MAIL FROM and From must be of the same domain")
+    accepted = accept.accept_email(
+        mail, key=key, actor=actor, via="smtp", idempotency=_idempotency(mail, envelope)
+    )
+    return f"250 2.0.0 Accepted as {accepted.email_id}"
+
+
+def _idempotency(mail: ReceivedMail, envelope: Envelope) -> Idempotency | None:
+    """Compared by envelope: a client's retry has new boundaries and a new Date."""
+    if mail.idempotency_key is None:
+        return None
+    if not idempotency.is_key(mail.idempotency_key):
+        raise MailRefused("The idempotency key must be 1 to 256 printable ASCII characters")
+    fingerprint = idempotency.envelope_fingerprint(
+        sender=envelope.sender, recipients=envelope.recipients
+    )
+    return Idempotency(ENDPOINT, mail.idempotency_key, fingerprint)
+
+
+def present_again(client: Client) -> Presented:
+    """The key of the session as it is now."""
+    return gate.present(client.login.token, origin=origin_of(client))
+
+
+def origin_of(client: Client) -> Origin:
+    """Where the session comes from. No proxy stands before these ports."""
+    address = client_address.canonical(client.address)
+    return Origin(
+        ip=str(address) if address else None,
+        user_agent=f"SMTP {client.helo}",
+        request_id=str(new_id()),
+    )
+
+
+def reply_to(error: ApiError) -> str:
+    """An error of the API in the words of SMTP."""
+    if error.status == 429:
+        return f"451 4.7.0 {_one_line(error)}"
+    if error.status >= 500:
+        return f"451 4.3.0 {_one_line(error)}"
+    if error.status == 413:
+        return f"552 5.3.4 {_one_line(error)}"
+    if isinstance(error, ValidationFailed):
+        return f"554 5.6.0 {_one_line(error)}"
+    return f"550 5.7.1 {_one_line(error)}"
+
+
+def _scope_refusal(presented: Presented) -> Refusal | None:
+    if presented.record is None:
+        return None
+    return policy.authorise(presented.record, scope=Scope.EMAIL_SEND)
+
+
+def _record_refusal(actor: Actor | None, refusal: Refusal) -> None:
+    """The owner learns the true reason; who guesses at a key is not named after it."""
+    if actor is not None and refusal.names_real_key:
+        _record(actor, refusal.reason)
+
+
+def _record(actor: Actor, reason: str) -> None:
+    changes = {"reason": reason, "via": "smtp"}
+    audit.record_alone(by=actor, event=Event.SUBMITTED, outcome="refused", changes=changes)
+
+
+def _one_line(error: ApiError) -> str:
+    return _shortened(error.message)
+
+
+def _shortened(text: str) -> str:
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    return shown[:REPLY_LIMIT]
