@@ -31,6 +31,7 @@ def all_programs(
     celery = (str(checkout.python), "-m", "celery", "-A", "queensmtp")
     return [
         Program("web", granian(checkout, ports, tls), ports=(ports.https,)),
+        Program("smtpd", (*manage, "smtpd"), ports=(ports.smtp_tls, ports.smtp_starttls)),
         Program("inbox", (*manage, "inbox"), ports=(ports.inbox,)),
         # The worker role reads the public keys of every account.
         Program("dns", (*manage, "demo_dns"), "worker", ports=(ports.dns,)),
