@@ -39,7 +39,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _depth_of(value: Any) -> int:
     """How deeply lists and objects are nested, without recursion."""
-    depth, level = 0, [value]
+    depth, level = 1, [value]
     while level := [child for one in level for child in _children(one)]:
         depth += 1
     return depth
