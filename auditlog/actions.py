@@ -13,6 +13,7 @@ from uuid import UUID
 import psycopg
 from django.conf import settings
 from django.db import connection, transaction
+from psycopg.errors import UniqueViolation
 
 from auditlog import checkpoints, entries, log_keys, recording, stored_tree
 from auditlog.checkpoints import BadCheckpoint, Checkpoint
@@ -102,6 +103,10 @@ DELETE FROM auditlog_pending WHERE entry_id = ANY (ARRAY(
 )) RETURNING account_id, entry_id, leaf_hash
 """
 
+WAITING_AGAIN = """
+SELECT DISTINCT account_id FROM auditlog_pending JOIN auditlog_leaf USING (account_id, entry_id)
+"""
+
 READ_HEADS = """
 SELECT a.account_id, h.size, h.root, h.frontier, h.note,
     (SELECT max(leaf_index) FROM auditlog_leaf l WHERE l.account_id = a.account_id)
@@ -171,11 +176,21 @@ def seal_pending(*, limit: int, now: datetime) -> SealReport:
         try:
             with transaction.atomic():
                 return _seal(limit, now, frozenset(set_aside))
-        except HistoryChanged as error:
-            logger.critical("audit_log_changed", extra={"account_id": str(error.account_id)})
-            if error.account_id in set_aside:
+        except (HistoryChanged, UniqueViolation) as error:
+            changed = _changed_accounts(error) - set_aside
+            if not changed:
                 raise
-            set_aside.add(error.account_id)
+            logger.critical("audit_log_changed", extra={"account_ids": sorted(map(str, changed))})
+            set_aside |= changed
+
+
+def _changed_accounts(error: HistoryChanged | UniqueViolation) -> set[UUID]:
+    """Return whom an error is about. A leaf that waits a second time stands in its unique index."""
+    if isinstance(error, HistoryChanged):
+        return {error.account_id}
+    with connection.cursor() as cursor:
+        cursor.execute(WAITING_AGAIN)
+        return {account_id for (account_id,) in cursor.fetchall()}
 
 
 def publish_due(*, now: datetime) -> int:

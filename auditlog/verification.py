@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import islice
 from uuid import UUID
+
+from django.utils import timezone
 
 from auditlog import actions, checkpoints, entries, log_keys, merkle
 from auditlog.checkpoints import BadCheckpoint
@@ -11,8 +14,11 @@ from auditlog.merkle import Frontier
 from auditlog.models import Checkpoint, Entry, Head, Leaf, Pending, Tile
 from auditlog.tiles import WIDTH, packed_tile
 from auditlog.tiles import Tile as PackedTile
+from queensmtp.ids import timestamp_of
 
 BATCH = 1_000
+# No plan keeps entries for less.
+SHORTEST_RETENTION = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +74,13 @@ def _check_contents(account_id: UUID, leaves: list[Leaf]) -> Iterator[Finding]:
     """Compare entries with their leaves. Past its retention an entry is gone, its leaf stays."""
     ids = [leaf.entry_id for leaf in leaves]
     stored = Entry.objects.of_account(account_id).in_bulk(ids)
+    kept_since = timezone.now() - SHORTEST_RETENTION
     for leaf in leaves:
         entry = stored.get(leaf.entry_id)
         if entry is not None:
             yield from _check_entry(entry, bytes(leaf.hash))
+        elif timestamp_of(leaf.entry_id) >= kept_since:
+            yield Finding(f"entry {leaf.entry_id}", "it is gone before its time")
 
 
 def _check_entry(entry: Entry, leaf_hash: bytes) -> Iterator[Finding]:

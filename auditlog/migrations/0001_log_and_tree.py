@@ -177,6 +177,15 @@ TREE = [
     ),
 ]
 
+HASHES_ARE_WHOLE = """
+ALTER TABLE auditlog_pending ADD CHECK (octet_length(leaf_hash) = 32);
+ALTER TABLE auditlog_leaf ADD CHECK (octet_length(hash) = 32);
+ALTER TABLE auditlog_tile ADD CHECK (octet_length(hashes) = 8192),
+    ADD CHECK (octet_length(root) = 32);
+ALTER TABLE auditlog_head ADD CHECK (size > 0), ADD CHECK (octet_length(root) = 32);
+ALTER TABLE auditlog_checkpoint ADD CHECK (size > 0), ADD CHECK (octet_length(root) = 32);
+"""
+
 # Pending rows live for a second: without this, dead ones pile up in front of the living.
 VACUUM_PENDING = """
 ALTER TABLE auditlog_pending
@@ -194,5 +203,6 @@ class Migration(migrations.Migration):
         ),
         *[migrations.AddIndex(model_name="entry", index=index) for index in ENTRY_INDEXES],
         *TREE,
+        migrations.RunSQL(HASHES_ARE_WHOLE, migrations.RunSQL.noop),
         migrations.RunSQL(VACUUM_PENDING, migrations.RunSQL.noop),
     ]

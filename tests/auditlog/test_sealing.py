@@ -12,6 +12,7 @@ from auditlog.errors import HeadMoved, SigningKeyMissing
 from auditlog.growth import Growth
 from auditlog.merkle import Frontier
 from auditlog.models import Checkpoint, Entry, Head, Leaf, Pending, Tile
+from queensmtp.ids import new_id
 from queensmtp.tenancy import tenant
 from tests.factories.auditlog import CHARLIES, HIVE, leave_waiting, record_many, seal
 from tests.roles import as_role
@@ -186,6 +187,21 @@ def test_one_changed_account_is_set_aside_and_the_others_are_sealed() -> None:
         assert Pending.objects.count() == 1
     with tenant(CHARLIES):
         assert Head.objects.get().size == 3
+
+
+def test_a_leaf_that_waits_a_second_time_stops_no_other_account() -> None:
+    (entry_id,) = record_many(1)
+    seal()
+    with tenant(HIVE):
+        Pending.objects.create(entry_id=entry_id, account_id=HIVE, leaf_hash=bytes(32))
+    record_many(2, CHARLIES)
+    report = seal()
+    assert (report.entry_count, report.set_aside) == (2, frozenset({HIVE}))
+
+
+def test_half_a_hash_cannot_wait() -> None:
+    with pytest.raises(DatabaseError, match="check constraint"), tenant(HIVE):
+        Pending.objects.create(entry_id=new_id(), account_id=HIVE, leaf_hash=bytes(31))
 
 
 def test_a_head_put_back_to_yesterday_is_found() -> None:

@@ -1,6 +1,7 @@
 """Actors and logs for tests: Alice of Hive, her key, and Charlie of another account."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import connection
@@ -62,8 +63,9 @@ def record_many(
 
 
 def leave_waiting(count: int, account_id: UUID = HIVE) -> None:
-    """Leave leaves without entries to be sealed: many of them cost nothing."""
-    ids = [new_id() for _ in range(count)]
+    """Leave leaves to be sealed whose entries are past their retention: many cost nothing."""
+    milliseconds = int((timezone.now() - timedelta(days=100)).timestamp() * 1000)
+    ids = [UUID(int=milliseconds << 80 | new_id().int % (1 << 80)) for _ in range(count)]
     with tenant(account_id), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO auditlog_pending (entry_id, account_id, leaf_hash)"
