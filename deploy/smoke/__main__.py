@@ -1,4 +1,4 @@
-"""python -m deploy.smoke [--user NAME] [--patience N]: `make up` from a clean clone of HEAD, seen from outside.
+"""python -m deploy.smoke: `make up` from a clean clone of HEAD, seen from outside.
 
 Every claim of the design about running it that can be checked from outside is checked here:
 the first message arrives, what listens is on the list, nothing answers without TLS, a second
