@@ -32,7 +32,7 @@ from urllib.parse import unquote_to_bytes
 import aiohttp
 import dns.asyncresolver
 import dns.exception
-import dns.resolver
+import dns.nameserver
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_reqrep import ClientResponse
 from aiohttp.connector import AddrInfoType, Connection
@@ -247,11 +247,7 @@ class _CheckedResolver(AbstractResolver):
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._resolver = dns.asyncresolver.Resolver(configure=not policy.nameservers)
-        if policy.nameservers:
-            self._resolver.nameservers = [
-                dns.nameserver.Do53Nameserver(address, port) for address, port in policy.nameservers
-            ]
+        self._resolver: dns.asyncresolver.Resolver | None = None
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -262,22 +258,30 @@ class _CheckedResolver(AbstractResolver):
         return [_result(host, address, port) for address in addresses[:MOST_DIALLED_ADDRESSES]]
 
     async def _look_up(self, host: str) -> list[str]:
-        answers = await asyncio.gather(
-            self._query(host, "A"), self._query(host, "AAAA"), return_exceptions=True
-        )
-        addresses = [
-            address for answer in answers if isinstance(answer, list) for address in answer
-        ]
-        if not addresses:
+        ipv4, ipv6 = await asyncio.gather(self._query(host, "A"), self._query(host, "AAAA"))
+        if not ipv4 + ipv6:
             raise OSError(f"No address was found for {host}.")
-        return addresses
+        return ipv4 + ipv6
 
     async def _query(self, host: str, record_type: str) -> list[str]:
-        # The final dot keeps the operator's search domains out.
-        answer = await self._resolver.resolve(
-            host + ".", record_type, lifetime=DNS_SECONDS, raise_on_no_answer=False
-        )
+        """Empty when there is no answer, for whatever reason: many zones answer badly for AAAA."""
+        try:
+            # The final dot keeps the operator's search domains out.
+            answer = await self._name_service().resolve(
+                host + ".", record_type, lifetime=DNS_SECONDS, raise_on_no_answer=False
+            )
+        except (dns.exception.DNSException, OSError):
+            return []
         return [record.address for record in answer.rrset or ()]
+
+    def _name_service(self) -> dns.asyncresolver.Resolver:
+        """Made when the first name comes, since addresses can be dialled without one."""
+        if self._resolver is None:
+            self._resolver = dns.asyncresolver.Resolver(configure=not self._policy.nameservers)
+            for address, port in self._policy.nameservers:
+                nameserver = dns.nameserver.Do53Nameserver(address, port)
+                self._resolver.nameservers = [*self._resolver.nameservers, nameserver]
+        return self._resolver
 
     async def close(self) -> None:
         """Nothing is held open between queries."""

@@ -147,6 +147,7 @@ def rotate_secret(
     now = timezone.now()
     ends_at = now + timedelta(seconds=overlap_seconds)
     _lock_secrets(account_id)
+    SigningSecret.objects.filter(account_id=account_id, expires_at__lte=now).delete()
     outgoing = _signing_for(account_id, endpoint, now=now)
     if len(outgoing) >= LIVE_SECRETS_MAX:
         raise TooManySecrets

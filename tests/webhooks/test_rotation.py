@@ -104,6 +104,14 @@ def test_during_the_overlap_a_delivery_verifies_with_either(cast: Cast) -> None:
         signing.verify(secrets=[signing.new_secret()], headers=received.headers, body=received.body)
 
 
+def test_a_secret_that_ran_out_is_deleted_by_the_next_rotation(cast: Cast) -> None:
+    make_endpoint(cast.hive, URL)
+    for _ in range(4):
+        rotate(cast, overlap_seconds=0)
+    with tenant(cast.hive.pk):
+        assert SigningSecret.objects.count() == 2
+
+
 def test_a_secret_copied_to_another_row_does_not_open(cast: Cast) -> None:
     make_endpoint(cast.hive, URL)
     make_endpoint(cast.wasp, URL)
