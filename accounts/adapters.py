@@ -4,11 +4,13 @@ import base64
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.http import HttpRequest
 
 from accounts import sign_in_audit
 from accounts.people import origin_of
+from accounts.stepup import is_freshly_confirmed
 from queensmtp import crypto
 from queensmtp.tenancy import PLATFORM_ACCOUNT_ID
 
@@ -19,6 +21,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return str(origin_of(request).ip)
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """One rule for allauth's pages and ours: the sign-in itself counts for a while."""
+        return not is_freshly_confirmed(context.request)
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         sign_in_audit.record_failure(request, email=str(credentials.get("email") or ""))

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from accounts.audit import Event
-from accounts.models import Membership
+from accounts.models import Membership, User
 from accounts.people import actor_of, origin_of
 from accounts.permissions import check_right
 from accounts.requests import ConsoleRequest
@@ -69,13 +69,15 @@ class ConsoleTenant:
         request.refused_right = getattr(exception, "right", None)
 
 
-def _seat(request: ConsoleRequest) -> None:
+def _seat(http_request: HttpRequest) -> None:
+    request = cast(ConsoleRequest, http_request)
     request.memberships = []
     request.membership = None
     request.refused_right = None
     request.has_failed = False
     request.check_right = partial(check_right, request)
-    if not request.user.is_authenticated:
+    request.is_signed_in = isinstance(http_request.user, User)
+    if not request.is_signed_in:
         return
     request.memberships = memberships_of(request.user.pk)
     request.membership = _current(request)

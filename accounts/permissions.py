@@ -10,7 +10,7 @@ from accounts.roles import Right
 def check_right(request: ConsoleRequest, right: str) -> HttpResponse | None:
     """None when the person's role has the right; else the page to answer with, or RightRefused."""
     wanted = Right(right)
-    if not request.user.is_authenticated:
+    if not request.is_signed_in:
         return redirect_to_login(request.get_full_path())
     if request.membership is None:
         return render(request, "accounts/no_account.html", status=403)

@@ -6,7 +6,9 @@ from queensmtp.console import SeatedRequest
 
 
 class ConsoleRequest(SeatedRequest):
+    # True to its type once `is_signed_in`; before that it is nobody.
     user: User
+    is_signed_in: bool
     account: Account
     membership: Membership | None
     memberships: list[Membership]

@@ -87,9 +87,7 @@ def _record(
     for account_id in account_ids or [PLATFORM_ACCOUNT_ID]:
         actor = actor_of(user, account_id=account_id, origin=origin)
         with tenant(account_id):
-            auditlog.record(
-                by=actor, event=event, outcome=outcome, changes=changes
-            )
+            auditlog.record(by=actor, event=event, outcome=outcome, changes=changes)
 
 
 def _record_unknown(request: HttpRequest) -> None:

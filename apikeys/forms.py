@@ -15,7 +15,10 @@ CUSTOM = "custom"
 # What most programs need, so that nobody ticks "everything" out of haste.
 PRESETS: dict[str, tuple[str, frozenset[Scope]]] = {
     "send": ("Send only", frozenset({Scope.EMAIL_SEND})),
-    "send_and_read": ("Send, and read what became of it", frozenset({Scope.EMAIL_SEND, Scope.EMAIL_READ})),
+    "send_and_read": (
+        "Send, and read what became of it",
+        frozenset({Scope.EMAIL_SEND, Scope.EMAIL_READ}),
+    ),
     "application": (
         "A whole application: mail, templates, contacts, suppressions",
         frozenset(
@@ -58,7 +61,7 @@ class KeyForm(forms.Form):
         help_text="A development key never sends to the outside; its mail stays in the sandbox.",
     )
     preset = forms.ChoiceField(
-        label="What may it do?",
+        label="Rights",
         choices=[*((key, label) for key, (label, _) in PRESETS.items()), (CUSTOM, "Only these:")],
         widget=forms.RadioSelect,
         initial="send",
@@ -73,7 +76,7 @@ class KeyForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
         required=False,
         label="Sending domains",
-        help_text="One per line. Left empty, the key sends from every verified domain of the account.",
+        help_text="One per line. Left empty, every verified domain of the account.",
     )
     allowed_cidrs = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
@@ -102,7 +105,7 @@ class KeyForm(forms.Form):
     rate_requests = forms.IntegerField(
         required=False, min_value=1, label="Requests", help_text="Left empty: the default rate."
     )
-    rate_per_seconds = forms.IntegerField(required=False, min_value=1, label="per seconds")
+    rate_per_seconds = forms.IntegerField(required=False, min_value=1, label="In so many seconds")
     labels = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
         required=False,
@@ -177,7 +180,11 @@ class RotateForm(forms.Form):
         initial="86400",
     )
     overlap_hours = forms.FloatField(
-        label="Hours", required=False, min_value=0, max_value=720, help_text="At most 720 (30 days)."
+        label="Hours",
+        required=False,
+        min_value=0,
+        max_value=720,
+        help_text="At most 720 (30 days).",
     )
 
     def clean(self) -> dict[str, Any]:
@@ -221,7 +228,7 @@ def _scopes(cleaned: Mapping[str, Any]) -> list[str]:
     return [scope.value for scope in Scope if scope in PRESETS[cleaned["preset"]][1]]
 
 
-def _rate(cleaned: Mapping[str, Any]) -> dict[str, int] | None:
+def _rate(cleaned: Mapping[str, Any]) -> dict[str, int | None] | None:
     requests, seconds = cleaned.get("rate_requests"), cleaned.get("rate_per_seconds")
     if requests is None and seconds is None:
         return None

@@ -191,11 +191,7 @@ def _summary_page(request: ConsoleRequest, form: KeyForm) -> HttpResponse:
 
 def _answers(request: HttpRequest) -> list[tuple[str, str]]:
     """What was filled in, to be carried through the summary as hidden fields."""
-    return [
-        (name, value)
-        for name in KeyForm.base_fields
-        for value in request.POST.getlist(name)
-    ]
+    return [(name, value) for name in KeyForm.base_fields for value in request.POST.getlist(name)]
 
 
 def _reveal(

@@ -11,6 +11,8 @@ from html.parser import HTMLParser
 
 import nh3
 
+# `data` is for pictures inside the message; no link may use it.
+SCHEMES = {"http", "https", "mailto", "data"}
 VOID = frozenset({"area", "br", "col", "hr", "img", "wbr"})
 STYLED = {
     name: set(allowed) | {"style", "align", "valign", "width", "height", "bgcolor"}
@@ -23,7 +25,7 @@ HARMFUL = re.compile(r"[<>{}@\\]|url\s*\(|expression|/\*", re.IGNORECASE)
 def page(html: str, *, nonce: str) -> str:
     """The whole document for the frame."""
     writer = _Writer()
-    writer.feed(nh3.clean(html, attributes=STYLED, link_rel="noopener noreferrer nofollow"))
+    writer.feed(nh3.clean(html, attributes=STYLED, url_schemes=SCHEMES))
     writer.close()
     rules = "".join(f".{name}{{{style}}}" for style, name in writer.classes.items())
     return (
@@ -54,6 +56,8 @@ class _Writer(HTMLParser):
         if name == "style":
             return f' class="{self._class_for(value)}"' if not HARMFUL.search(value) else ""
         if tag == "img" and name == "src" and not value.startswith("data:image/"):
+            return ""
+        if name == "href" and value.lower().lstrip().startswith("data:"):
             return ""
         return f' {name}="{escape(value)}"'
 

@@ -1,5 +1,5 @@
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from secrets import token_urlsafe
 from uuid import UUID
@@ -40,8 +40,6 @@ OPENED_SALT = "sending.contents"
 @requires_right(Right.HOME_READ)
 def home(request: ConsoleRequest) -> HttpResponse:
     steps = onboarding.steps_for(request)
-    membership = request.membership
-    newest = _messages(request).defer("content").order_by("-pk")[:NEWEST]
     return render(
         request,
         "sending/home.html",
@@ -50,7 +48,7 @@ def home(request: ConsoleRequest) -> HttpResponse:
             "steps": steps,
             "done_count": sum(step.is_done for step in steps),
             "is_welcome_shown": onboarding.is_shown(request, steps),
-            "rows": _rows(newest) if membership and membership.has(Right.MESSAGES_READ) else [],
+            "rows": _newest(request),
             "api_url": f"{settings.CONSOLE_URL}/v1",
         },
     )
@@ -99,7 +97,7 @@ def message_detail(request: ConsoleRequest, message_id: UUID) -> HttpResponse:
             "recipients": recipients,
             "status": _status(recipients),
             "steps": timeline.steps(message, recipients, events),
-            "key": ApiKey.objects.filter(account=request.account, pk=message.key_id).first(),
+            "key": _key_of(request, message),
         },
     )
 
@@ -147,6 +145,12 @@ def message_preview(request: ConsoleRequest, message_id: UUID) -> HttpResponse:
     return response
 
 
+def _newest(request: ConsoleRequest) -> list["Row"]:
+    if request.membership is None or not request.membership.has(Right.MESSAGES_READ):
+        return []
+    return _rows(_messages(request).defer("content").order_by("-pk")[:NEWEST])
+
+
 @dataclass(frozen=True)
 class Row:
     message: Message
@@ -163,6 +167,12 @@ def _message(request: ConsoleRequest, message_id: UUID) -> Message:
     return get_object_or_404(Message, account=request.account, pk=message_id)
 
 
+def _key_of(request: ConsoleRequest, message: Message) -> ApiKey | None:
+    if message.key_id is None:
+        return None
+    return ApiKey.objects.filter(account=request.account, pk=message.key_id).first()
+
+
 def _page(request: ConsoleRequest, form: MessageFilterForm) -> Page[Message]:
     messages = form.narrow(_messages(request)).defer("content")
     try:
@@ -171,8 +181,8 @@ def _page(request: ConsoleRequest, form: MessageFilterForm) -> Page[Message]:
         raise BadRequest(refusal.message) from refusal
 
 
-def _rows(messages: Sequence[Message]) -> list[Row]:
-    recipients = defaultdict(list)
+def _rows(messages: Iterable[Message]) -> list[Row]:
+    messages, recipients = list(messages), defaultdict(list)
     for one in Recipient.objects.filter(message__in=[message.pk for message in messages]):
         recipients[one.message_id].append(one)
     return [_row(message, recipients[message.pk]) for message in messages]

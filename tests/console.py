@@ -1,5 +1,7 @@
 """A person in front of the console: signs in by the form, as people do."""
 
+from collections.abc import Mapping
+
 from django.http import HttpResponse
 from django.test import Client
 
@@ -20,7 +22,7 @@ def get(client: Client, path: str, **query: str) -> HttpResponse:
     return client.get(path, query, secure=True)  # type: ignore[return-value]
 
 
-def post(client: Client, path: str, data: dict[str, object] | None = None) -> HttpResponse:
+def post(client: Client, path: str, data: Mapping[str, object] | None = None) -> HttpResponse:
     return client.post(path, data or {}, secure=True)  # type: ignore[return-value]
 
 

@@ -93,8 +93,3 @@ def test_a_refusal_is_in_the_audit_log(cast: Cast) -> None:
         entry = Entry.objects.get(event="user.access_refused")
     assert (entry.outcome, entry.target_id) == ("refused", "/console/audit-log")
     assert entry.changes == {"right": "audit:read"}
-
-
-def test_compliance_sees_a_message_but_never_its_contents() -> None:
-    assert Right.MESSAGES_READ in RIGHTS[Role.COMPLIANCE]
-    assert not {Right.BODIES_READ, Right.KEYS_READ, Right.KEYS_WRITE} & RIGHTS[Role.COMPLIANCE]

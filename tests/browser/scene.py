@@ -80,7 +80,15 @@ def play(cast: Cast) -> Scene:
         audit.seal_all(now=timezone.now())
     with tenant(cast.hive.pk):
         entry = Entry.objects.get(event="api_key.updated")
-    return Scene(key.pk, rotated.pk, revoked.pk, *sent, entry.pk)
+    return Scene(
+        key_id=key.pk,
+        rotated_id=rotated.pk,
+        revoked_id=revoked.pk,
+        delivered_id=sent[0],
+        bounced_id=sent[1],
+        waiting_id=sent[2],
+        entry_id=entry.pk,
+    )
 
 
 def _send(token: str, *, sender: str = "Hive <hello@demo.example>", **fields: str) -> UUID:
