@@ -155,6 +155,12 @@ def test_a_tree_never_shrinks() -> None:
     assert not consistent(6, 5, [])
 
 
+def test_a_proof_that_stops_below_the_root_is_refused() -> None:
+    """The root of one leaf is that leaf: it must not pass for the root of two."""
+    leaf = LEAVES[0]
+    assert not merkle.verify_inclusion(leaf=leaf, index=0, size=2, proof=[], root=leaf)
+
+
 proven_leaf = st.integers(1, 300).flatmap(
     lambda size: st.tuples(st.integers(0, size - 1), st.just(size))
 )
