@@ -16,10 +16,10 @@ up: venv ## Start everything, send one real message, stay until Ctrl-C.
 	@$(LOCAL) up
 
 down: ## Stop a running `make up` from another terminal.
-	@$(PYTHON) -m deploy.local down
+	@$(PYTHON) -m deploy.local.down
 
 reset: ## Remove every piece of local data (var/).
-	@$(PYTHON) -m deploy.local reset
+	@$(PYTHON) -m deploy.local.reset
 
 test: venv ## Run the whole suite, or a part: make test ARGS="tests/deploy -x".
 	@$(LOCAL) browser $(ARGS)
