@@ -71,8 +71,6 @@ _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 _LINE_ENDS = re.compile("\r\n|\r|\n")
 _PLAIN_OCTETS = bytes([*b"\t\r\n", *range(0x20, 0x7F)])
 _PLAIN_LINE_LIMIT = 900
-# Some mail stores put a > before such a line, and the signature would break.
-_FROM_LINE = re.compile(rb"^From ", re.MULTILINE)
 _TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"
 _MEDIA_TYPE = re.compile(rf"({_TOKEN})/({_TOKEN})")
 _PARAMETER = re.compile(rf'\s*;\s*({_TOKEN})\s*=\s*(?:({_TOKEN}(?:/{_TOKEN})*)|"([^"\\\r\n]*)")')
@@ -489,8 +487,15 @@ def _encoded_text(body: bytes) -> tuple[bytes, bytes]:
     if unusual or b"\nFrom " in body or body.startswith(b"From ") or _has_long_line(body):
         # Ends in CRLF already, from which b2a_qp takes its line ends.
         encoded = binascii.b2a_qp(body, istext=True)
-        return b"quoted-printable", _FROM_LINE.sub(b"=46rom ", encoded)
+        return b"quoted-printable", _without_from_lines(encoded)
     return b"7bit", body
+
+
+def _without_from_lines(encoded: bytes) -> bytes:
+    """Some mail stores put a > before `From `, and the signature would break."""
+    if encoded.startswith(b"From "):
+        encoded = b"=46" + encoded[1:]
+    return encoded.replace(b"\nFrom ", b"\n=46rom ")
 
 
 def _has_long_line(body: bytes) -> bool:

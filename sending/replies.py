@@ -128,6 +128,8 @@ def _parts(line: bytes) -> tuple[bytes, bytes, bytes]:
 
 def _printable(text: bytes) -> str:
     shown = text.decode("utf-8", "replace")
+    if shown.isprintable():
+        return shown
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in shown)
 
 
