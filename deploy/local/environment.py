@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from deploy.local import secret_files
 from deploy.local.certificates import LocalTls
@@ -25,6 +26,8 @@ class Addresses:
     owner: str
     redis: str
     superuser: str = ""
+    # Of the embedded Postgres only.
+    cluster: Path | None = None
 
 
 def database_is_given(environ: Mapping[str, str]) -> bool:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
+from types import MappingProxyType
 
 from deploy.local.certificates import LocalTls
 from deploy.local.checkout import Checkout
@@ -12,7 +14,16 @@ WEB_PROCESSES = 2
 WEB_THREADS = 4
 WORKER_THREADS = 4
 # The migration has just run Django's system checks; four more runs would delay the start.
+NOTHING: Mapping[str, str] = MappingProxyType({})
 CHECKED = {"CELERY_SKIP_CHECKS": "true"}
+
+
+class Start(Enum):
+    """When a process is started: what looks into its tables at once must wait for them."""
+
+    AT_ONCE = auto()
+    AFTER_MIGRATION = auto()
+    AFTER_FIRST_MESSAGE = auto()
 
 
 @dataclass(frozen=True)
@@ -22,30 +33,41 @@ class Program:
     kind: str = "web"
     ports: tuple[Port, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    start: Start = Start.AT_ONCE
 
 
 def all_programs(
     checkout: Checkout, ports: Ports, tls: LocalTls, *, sealer: Mapping[str, str]
 ) -> list[Program]:
     manage = (str(checkout.python), str(checkout.root / "manage.py"))
-    celery = (str(checkout.python), "-m", "celery", "-A", "queensmtp")
     return [
         Program("web", granian(checkout, ports, tls), ports=(ports.https,)),
-        Program("smtpd", (*manage, "smtpd"), ports=(ports.smtp_tls, ports.smtp_starttls)),
         Program("inbox", (*manage, "inbox"), ports=(ports.inbox,)),
         # The worker role reads the public keys of every account.
         Program("dns", (*manage, "demo_dns"), "worker", ports=(ports.dns,)),
         Program("receiver", (*manage, "demo_receiver"), ports=(ports.receiver,)),
-        Program("worker-send", (*celery, *worker("send")), "worker", environment=CHECKED),
-        Program("worker-webhooks", (*celery, *worker("webhooks")), "worker", environment=CHECKED),
-        Program(
-            "worker-audit",
-            (*celery, *worker("audit")),
-            "worker",
-            environment={**CHECKED, **sealer},
-        ),
-        Program("beat", (*celery, *beat(checkout)), "worker", environment=CHECKED),
+        celery("worker-send", checkout, worker("send")),
+        celery("worker-webhooks", checkout, worker("webhooks")),
+        celery("worker-audit", checkout, worker("audit"), environment=sealer),
+        celery("beat", checkout, beat(checkout), start=Start.AFTER_FIRST_MESSAGE),
     ]
+
+
+def celery(
+    name: str,
+    checkout: Checkout,
+    arguments: tuple[str, ...],
+    *,
+    environment: Mapping[str, str] = NOTHING,
+    start: Start = Start.AFTER_MIGRATION,
+) -> Program:
+    return Program(
+        name,
+        (str(checkout.python), "-m", "celery", "-A", "queensmtp", *arguments),
+        kind="worker",
+        environment={**CHECKED, **environment},
+        start=start,
+    )
 
 
 def granian(checkout: Checkout, ports: Ports, tls: LocalTls) -> tuple[str, ...]:

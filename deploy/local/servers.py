@@ -40,6 +40,7 @@ def start(checkout: Checkout, environ: Mapping[str, str], supervisor: Supervisor
         owner=postgres.url("owner"),
         superuser=postgres.url(SUPERUSER),
         redis=redis,
+        cluster=places.postgres_data,
     )
 
 

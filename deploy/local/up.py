@@ -7,21 +7,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.local import certificates, children, environment, secret_files, servers, static_files
+from deploy.local import certificates, children, environment, secret_files, servers, stamps
 from deploy.local.certificates import LocalTls
 from deploy.local.checkout import Checkout
 from deploy.local.children import MARK, Child, launch
 from deploy.local.environment import Addresses
 from deploy.local.errors import StepFailed
 from deploy.local.logs import last_lines
-from deploy.local.ports import Port, Ports, answers, read_ports, refuse_taken
-from deploy.local.programs import Program, all_programs
+from deploy.local.ports import Ports, read_ports, refuse_taken
+from deploy.local.programs import Program, Start, all_programs
 from deploy.local.run_lock import Holder, RunLock
+from deploy.local.stamps import Stamp
 from deploy.local.stop_signals import raise_on_stop_signals
 from deploy.local.supervisor import Supervisor
 
 TICK_SECONDS = 0.1
-LONGEST_START_SECONDS = 60.0
+MESSAGE_DID_NOT_ARRIVE = 1
 LAST_LINE = "Stop      "
 
 
@@ -40,8 +41,8 @@ def up(checkout: Checkout, environ: Mapping[str, str], *, say: Callable[[str], N
         try:
             platform = Platform(checkout, ports, tls, environ, supervisor, say)
             platform.start_servers(lock)
-            platform.prepare_and_start(programs)
-            platform.send_first_message()
+            platform.migrate(programs)
+            platform.send_first_message(programs)
             platform.greet()
             platform.watch()
         except KeyboardInterrupt:
@@ -91,42 +92,41 @@ class Platform:
         }
         lock.tell(holder_of("make up", self.console, self._addresses))
 
-    def prepare_and_start(self, programs: Sequence[Program]) -> None:
-        """Starting Python costs most of the time, so whatever can overlaps the preparation.
-
-        Workers look into their tables at once and wait for the migration; the others do not.
-        """
+    def migrate(self, programs: Sequence[Program]) -> None:
+        """Starting Python costs most of the time, so whatever can overlaps the preparation."""
         for folder in ("beat", "inbox", "static"):
             (self._checkout.var / folder).mkdir(mode=0o700, exist_ok=True)
         with self._timed("the database is migrated"):
-            migration = self._begin("migrate", "owner", "migrate", "--verbosity", "0")
-            for program in programs:
-                if program.kind == "web":
-                    self._start(program)
-            self._finish(migration, *self._collecting_static_files())
-            static_files.note_collected(self._checkout)
-        with self._timed("the demo account is there"):
-            seed = self._begin("seed_demo", "web", "seed_demo", *self._demo_env())
-            for program in programs:
-                if program.kind != "web":
-                    self._start(program)
-            self._finish(seed)
-        with self._timed("every process is up"):
-            self._wait_for([port for program in programs for port in program.ports])
+            migrations = stamps.of_migrations(self._checkout, self._addresses.cluster)
+            static_files = stamps.of_static_files(self._checkout)
+            steps = [
+                *self._unless(migrations, "migrate", "owner"),
+                *self._unless(static_files, "collectstatic", "web", "--no-input"),
+            ]
+            self._start(programs, Start.AT_ONCE)
+            self._finish(*(child for _, child in steps))
+            for stamp, _ in steps:
+                stamp.write()
 
-    def _collecting_static_files(self) -> list[Child]:
-        if not static_files.have_changed(self._checkout):
-            return []
-        return [self._begin("collectstatic", "web", "collectstatic", "--no-input", "-v", "0")]
-
-    def send_first_message(self) -> None:
+    def send_first_message(self, programs: Sequence[Program]) -> None:
         """Its proof lines go to the screen. A failure is told; the platform stays up to look at."""
+        ports = [str(port.number) for program in programs for port in program.ports]
+        demo = self._launch(
+            "demo",
+            "web",
+            [
+                *(str(self._checkout.python), "-m", "deploy.local.demo"),
+                *("--demo-env", str(self._checkout.demo_env), "--wait-for", *ports),
+            ],
+        )
+        self._start(programs, Start.AFTER_MIGRATION)
         try:
-            self._finish(
-                self._begin("first_send", "web", "first_send", *self._demo_env(), is_shown=True)
-            )
-        except StepFailed as error:
-            self._say(f"the first message did not arrive: {error}")
+            self._finish(demo)
+        except StepFailed:
+            if demo.exit_code() != MESSAGE_DID_NOT_ARRIVE:
+                raise
+            self._say("the first message did not arrive")
+        self._start(programs, Start.AFTER_FIRST_MESSAGE)
 
     def greet(self) -> None:
         demo_env = self._checkout.demo_env
@@ -138,15 +138,22 @@ class Platform:
             self._supervisor.tick()
             time.sleep(TICK_SECONDS)
 
-    def _demo_env(self) -> tuple[str, str]:
-        return ("--demo-env", str(self._checkout.demo_env))
+    def _unless(
+        self, stamp: Stamp, command: str, kind: str, *arguments: str
+    ) -> list[tuple[Stamp, Child]]:
+        if stamp.is_current():
+            return []
+        manage = [str(self._checkout.python), str(self._checkout.root / "manage.py"), command]
+        quietly = [*manage, *arguments, "--verbosity", "0"]
+        return [(stamp, self._launch(command, kind, quietly, log=self._log_of(command)))]
 
-    def _start(self, program: Program) -> None:
-        env = {
-            **self._shared,
-            **environment.of_process(program.kind, self._addresses),
-            **program.environment,
-        }
+    def _start(self, programs: Sequence[Program], moment: Start) -> None:
+        for program in programs:
+            if program.start is moment:
+                self._supervise(program)
+
+    def _supervise(self, program: Program) -> None:
+        env = self._environment(program.kind, program.environment)
         log = self._log_of(program.name)
         self._supervisor.add(
             program.name,
@@ -156,15 +163,15 @@ class Platform:
             log=log,
         )
 
-    def _begin(self, name: str, kind: str, *arguments: str, is_shown: bool = False) -> Child:
-        """Start one manage.py command; `_finish` waits for it."""
-        return launch(
-            name,
-            [str(self._checkout.python), str(self._checkout.root / "manage.py"), *arguments],
-            env={**self._shared, **environment.of_process(kind, self._addresses)},
-            cwd=self._checkout.root,
-            log=None if is_shown else self._log_of(name),
-        )
+    def _launch(
+        self, name: str, kind: str, command: Sequence[str], *, log: Path | None = None
+    ) -> Child:
+        env = self._environment(kind, {})
+        return launch(name, command, env=env, cwd=self._checkout.root, log=log)
+
+    def _environment(self, kind: str, further: Mapping[str, str]) -> dict[str, str]:
+        own = environment.of_process(kind, self._addresses)
+        return {**self._shared, **own, **further}
 
     def _finish(self, *steps: Child) -> None:
         try:
@@ -177,17 +184,9 @@ class Platform:
             if step.exit_code():
                 log = self._log_of(step.name)
                 told = "".join(f"\n      {line}" for line in last_lines(log, 5))
-                raise StepFailed(f"{step.name} failed; its log is {log}{told}")
-
-    def _wait_for(self, ports: Sequence[Port]) -> None:
-        deadline = time.monotonic() + LONGEST_START_SECONDS
-        waiting = list(ports)
-        while waiting and time.monotonic() < deadline:
-            self._supervisor.tick()
-            waiting = [port for port in waiting if not answers(port)]
-            time.sleep(TICK_SECONDS / 4)
-        for port in waiting:
-            self._say(f"nothing answers yet on port {port.number} ({port.name})")
+                raise StepFailed(
+                    f"{step.name} failed; look at {log if told else 'the lines above'}{told}"
+                )
 
     def _log_of(self, name: str) -> Path:
         return self._checkout.logs / f"{name}.log"
