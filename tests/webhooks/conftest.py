@@ -1,9 +1,14 @@
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from pytest_django.fixtures import Settings
 
 from queensmtp import outbound
+
+# A busy machine is no finding.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)
