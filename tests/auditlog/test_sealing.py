@@ -1,7 +1,9 @@
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import LazySettings
 from django.db import DatabaseError, connection
 from django.utils import timezone
@@ -211,12 +213,37 @@ def test_a_head_put_back_to_yesterday_is_found() -> None:
         yesterday = Head.objects.values("size", "root", "frontier", "note").get()
     record_many(2)
     seal()
+    forge_head(**yesterday)
+    record_many(1)
+    assert seal().set_aside == frozenset({HIVE})
+
+
+def test_a_forged_tree_of_the_same_size_is_not_built_upon() -> None:
+    record_many(2)
+    seal()
+    forged = Frontier().extended([bytes(32)] * 2)
+    forge_head(root=forged.root, frontier=forged.packed())
+    record_many(1)
+    assert seal().set_aside == frozenset({HIVE})
+
+
+def test_a_tree_under_a_strangers_signature_is_not_built_upon() -> None:
+    record_many(2)
+    seal()
+    stranger = Ed25519PrivateKey.generate()
+    forged = Frontier().extended([bytes(32)] * 2)
+    stated = checkpoints.Checkpoint(f"localhost/{HIVE}", 2, forged.root)
+    note = checkpoints.sign(stated, stranger)
+    forge_head(root=forged.root, frontier=forged.packed(), note=note)
+    record_many(1)
+    assert seal().set_aside == frozenset({HIVE})
+
+
+def forge_head(**columns: Any) -> None:
     with as_role("owner"), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE auditlog_head DISABLE TRIGGER ALL")
     with as_role("worker"):
-        Head.objects.update(**yesterday)
-    record_many(1)
-    assert seal().set_aside == frozenset({HIVE})
+        Head.objects.update(**columns)
 
 
 def test_a_checkpoint_is_published_at_once_and_then_hourly(_as_worker: None) -> None:
