@@ -20,7 +20,7 @@ from apikeys.rights import Rights
 from apikeys.tokens import Environment, Token
 from auditlog import actions as audit
 from queensmtp.actors import Actor, Target
-from queensmtp.errors import NotFound, refuse_field
+from queensmtp.errors import FieldError, NotFound, refuse_field
 from queensmtp.ids import new_id
 
 OVERLAP_MAXIMUM_SECONDS = 30 * 86_400
@@ -220,7 +220,7 @@ def _stay_below(creator: KeyRecord | None, rights: Rights, environment: Environm
     problems = key_rights.above_ceiling(rights, creator)
     if environment != creator.environment:
         message = f"this key is of {creator.environment} and makes only such keys."
-        problems.append(key_rights.FieldError("environment", "above_ceiling", message))
+        problems.append(FieldError("environment", "above_ceiling", message))
     if problems:
         raise AboveCeiling(errors=problems)
 

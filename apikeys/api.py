@@ -3,7 +3,6 @@ from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apikeys import actions, rights, serializers, usage
@@ -14,6 +13,7 @@ from apikeys.tokens import Environment
 from queensmtp import pagination
 from queensmtp.api import ApiView
 from queensmtp.errors import FieldError, MalformedRequest, ValidationFailed, refuse_field
+from queensmtp.requests import ApiRequest
 from queensmtp.scopes import Scope
 
 SETTABLE = {
@@ -37,18 +37,16 @@ class Keys(ApiView):
     scope = {"GET": Scope.KEYS_READ, "POST": Scope.KEYS_WRITE}
     audit_events = {"GET": Event.LISTED, "POST": Event.CREATED}
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         _refuse_unknown(request.query_params, FILTERS)
         cursor = pagination.read_cursor(request.query_params)
         page = pagination.page(_filtered(request), cursor)
         uses = usage.last_uses(request.actor.tenant_id, [row.pk for row in page.rows])
         return Response(
-            pagination.list_body(
-                page, lambda row: serializers.key(row, last_used=uses.get(row.pk))
-            )
+            pagination.list_body(page, lambda row: serializers.key(row, last_used=uses.get(row.pk)))
         )
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: ApiRequest) -> Response:
         body = _object(request)
         _refuse_unknown(body, SETTABLE | {"environment"})
         reading = Reading()
@@ -64,7 +62,7 @@ class Keys(ApiView):
             rights=wanted,
             labels=labels,
             notes=notes,
-            creator=request.auth,
+            creator=request.key,
         )
         return _with_token(row, token.text)
 
@@ -75,20 +73,20 @@ class Key(ApiView):
     scope = {"GET": Scope.KEYS_READ, "PATCH": Scope.KEYS_WRITE, "DELETE": Scope.KEYS_WRITE}
     audit_events = {"GET": Event.READ, "PATCH": Event.UPDATED, "DELETE": Event.REVOKED}
 
-    def get(self, request: Request, key_id: UUID) -> Response:
+    def get(self, request: ApiRequest, key_id: UUID) -> Response:
         row = actions.get(key_id)
         uses = usage.last_uses(row.account_id, [row.pk])
         return Response(serializers.key(row, last_used=uses.get(row.pk)))
 
-    def patch(self, request: Request, key_id: UUID) -> Response:
+    def patch(self, request: ApiRequest, key_id: UUID) -> Response:
         body = _object(request)
         _refuse_unknown(body, SETTABLE)
         row = actions.get(key_id)
         changes = _changes(row, body)
-        row = actions.update(by=request.actor, key=row, changes=changes, creator=request.auth)
+        row = actions.update(by=request.actor, key=row, changes=changes, creator=request.key)
         return Response(serializers.key(row))
 
-    def delete(self, request: Request, key_id: UUID) -> Response:
+    def delete(self, request: ApiRequest, key_id: UUID) -> Response:
         row = actions.revoke(by=request.actor, key=actions.get(key_id))
         return Response({"object": "key", "id": str(row.pk), "deleted": True})
 
@@ -99,7 +97,7 @@ class KeyRotation(ApiView):
     scope = Scope.KEYS_WRITE
     audit_events = {"POST": Event.ROTATED}
 
-    def post(self, request: Request, key_id: UUID) -> Response:
+    def post(self, request: ApiRequest, key_id: UUID) -> Response:
         body = _object(request)
         _refuse_unknown(body, {"overlap_seconds"})
         seconds = body.get("overlap_seconds")
@@ -109,7 +107,7 @@ class KeyRotation(ApiView):
             by=request.actor,
             key=actions.get(key_id),
             overlap_seconds=seconds,
-            creator=request.auth,
+            creator=request.key,
         )
         return _with_token(row, token.text)
 
@@ -120,7 +118,7 @@ class KeyOverlap(ApiView):
     scope = Scope.KEYS_WRITE
     audit_events = {"POST": Event.OVERLAP_ENDED}
 
-    def post(self, request: Request, key_id: UUID) -> Response:
+    def post(self, request: ApiRequest, key_id: UUID) -> Response:
         row = actions.end_overlap(by=request.actor, key=actions.get(key_id))
         return Response(serializers.key(row))
 
@@ -131,7 +129,7 @@ def _with_token(row: ApiKey, token: str) -> Response:
     return Response(body, status=201, headers={"Cache-Control": "no-store"})
 
 
-def _object(request: Request) -> Mapping[str, Any]:
+def _object(request: ApiRequest) -> Mapping[str, Any]:
     if not isinstance(request.data, dict):
         raise MalformedRequest("The request body must be a JSON object.")
     return request.data
@@ -149,7 +147,7 @@ def _refuse_unknown(given: Mapping[str, Any], known: set[str]) -> None:
         raise ValidationFailed(message, errors=problems)
 
 
-def _filtered(request: Request) -> Any:
+def _filtered(request: ApiRequest) -> Any:
     rows, query = ApiKey.objects.all(), request.query_params
     environment, status = query.get("environment"), query.get("status")
     if environment is not None:

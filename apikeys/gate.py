@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import orjson
 from django.conf import settings
@@ -59,13 +60,9 @@ def find_record(public_id: str) -> KeyRecord | None:
     row = hot.fetch_one(LOOK_UP, [public_id])
     if row is None:
         return None
-    *columns, name, labels, account_is_active = row
-    return KeyRecord(
-        *(_frozen(column) for column in columns),
-        name=name,
-        labels=orjson.loads(labels),
-        account_is_active=account_is_active,
-    )
+    *columns, labels, account_is_active = row
+    values: list[Any] = [*map(_frozen, columns), orjson.loads(labels), account_is_active]
+    return KeyRecord(*values)
 
 
 def actor_of(record: KeyRecord, *, origin: Origin) -> Actor:

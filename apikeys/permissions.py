@@ -1,10 +1,11 @@
-from typing import Any
+from typing import Any, cast
 
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from apikeys import policy
 from queensmtp.errors import InsufficientScope
+from queensmtp.requests import ApiRequest
 from queensmtp.scopes import PUBLIC
 
 
@@ -21,8 +22,8 @@ class HasScope(BasePermission):
             return True
         if scope is None:
             raise InsufficientScope("This endpoint declares no scope and cannot be reached.")
-        refusal = policy.authorise(request.auth, scope=scope)
+        refusal = policy.authorise(cast(ApiRequest, request).key, scope=scope)
         if refusal is not None:
-            request._request.refusal_reason = refusal.reason
+            cast(ApiRequest, request)._request.refusal_reason = refusal.reason
             raise refusal.error
         return True

@@ -18,8 +18,14 @@ import orjson
 from apikeys import allowlist, tokens
 from apikeys.tokens import Token
 from queensmtp import scopes
-from queensmtp.errors import ApiError, FieldError, Forbidden, InsufficientScope
-from queensmtp.errors import InvalidApiKey, IpNotAllowed
+from queensmtp.errors import (
+    ApiError,
+    FieldError,
+    Forbidden,
+    InsufficientScope,
+    InvalidApiKey,
+    IpNotAllowed,
+)
 
 
 class Reason(StrEnum):

@@ -1,7 +1,6 @@
 from typing import ClassVar
 from uuid import UUID
 
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from auditlog import filters, proofs, queries, serializers
@@ -12,6 +11,7 @@ from queensmtp.api import ApiView
 from queensmtp.errors import NotFound, refuse_field
 from queensmtp.ids import find_id
 from queensmtp.pagination import list_body, page, read_cursor
+from queensmtp.requests import ApiRequest
 from queensmtp.scopes import Scope
 
 
@@ -20,7 +20,7 @@ class AuditView(ApiView):
 
     scope = Scope.AUDIT_READ
 
-    def account_id(self, request: Request) -> UUID:
+    def account_id(self, request: ApiRequest) -> UUID:
         account_id: UUID = request.actor.tenant_id
         return account_id
 
@@ -28,7 +28,7 @@ class AuditView(ApiView):
 class AuditEntries(AuditView):
     audit_events: ClassVar[dict[str, str]] = {"GET": Event.LOG_READ}
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         found = filters.read(dict(request.query_params.lists()))
         cursor = read_cursor(request.query_params)
         account_id = self.account_id(request)
@@ -45,7 +45,7 @@ class AuditEntries(AuditView):
 class AuditEntry(AuditView):
     audit_events: ClassVar[dict[str, str]] = {"GET": Event.ENTRY_READ}
 
-    def get(self, request: Request, entry_id: str) -> Response:
+    def get(self, request: ApiRequest, entry_id: str) -> Response:
         queries.refuse_unknown(request.query_params, known=frozenset())
         request._request.audit_target = Target(type="audit_entry", id=entry_id)
         account_id = self.account_id(request)
@@ -66,7 +66,7 @@ class AuditEntry(AuditView):
 class AuditCheckpoint(AuditView):
     audit_events: ClassVar[dict[str, str]] = {"GET": Event.CHECKPOINT_READ}
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         queries.refuse_unknown(request.query_params, known=frozenset({"size"}))
         size = queries.find_number(request.query_params, "size")
         account_id = self.account_id(request)
@@ -78,7 +78,7 @@ class AuditCheckpoint(AuditView):
 class InclusionProof(AuditView):
     audit_events: ClassVar[dict[str, str]] = {"GET": Event.PROOF_READ}
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         queries.refuse_unknown(
             request.query_params, known=frozenset({"entry_id", "leaf_index", "size"})
         )
@@ -87,7 +87,7 @@ class InclusionProof(AuditView):
         proof = proofs.inclusion_proof(self.account_id(request), leaf=leaf, size=size)
         return Response(serializers.inclusion_body(proof))
 
-    def find_leaf(self, request: Request) -> Leaf:
+    def find_leaf(self, request: ApiRequest) -> Leaf:
         entry_id = queries.find_entry_id(request.query_params, "entry_id")
         leaf_index = queries.find_number(request.query_params, "leaf_index")
         if entry_id is None and leaf_index is None:
@@ -102,7 +102,7 @@ class InclusionProof(AuditView):
 class ConsistencyProof(AuditView):
     audit_events: ClassVar[dict[str, str]] = {"GET": Event.PROOF_READ}
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         queries.refuse_unknown(request.query_params, known=frozenset({"from", "to"}))
         proof = proofs.consistency_proof(
             self.account_id(request),

@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 
 from auditlog import actions, recording
 from auditlog.audit import Event
+from queensmtp.requests import TracedRequest
 
 API_PREFIX = "/v1/"
 
-GetResponse = Callable[[HttpRequest], HttpResponse]
+GetResponse = Callable[[TracedRequest], HttpResponse]
 
 
 class RequestAudit:
@@ -22,7 +23,7 @@ class RequestAudit:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: TracedRequest) -> HttpResponse:
         if not request.path.startswith(API_PREFIX):
             return self.get_response(request)
         with recording.watched() as recorded:
@@ -32,7 +33,7 @@ class RequestAudit:
         return response
 
 
-def _needs_entry(request: HttpRequest, response: HttpResponse, recorded: list[str]) -> bool:
+def _needs_entry(request: TracedRequest, response: HttpResponse, recorded: list[str]) -> bool:
     actor = getattr(request, "actor", None)
     if actor is None or actor.type != "key" or getattr(request, "audit_recorded", False):
         return False
@@ -40,7 +41,7 @@ def _needs_entry(request: HttpRequest, response: HttpResponse, recorded: list[st
     return response.status_code >= 400 or not recorded
 
 
-def _record(request: HttpRequest, response: HttpResponse) -> None:
+def _record(request: TracedRequest, response: HttpResponse) -> None:
     actions.record_alone(
         by=request.actor,
         event=getattr(request, "audit_event", None) or Event.REQUEST_MADE,
@@ -56,7 +57,7 @@ def _outcome(status: int) -> str:
     return "refused" if status < 500 else "failed"
 
 
-def _reason(request: HttpRequest, response: HttpResponse) -> dict[str, Any]:
+def _reason(request: TracedRequest, response: HttpResponse) -> dict[str, Any]:
     """Say why a request was refused; the caller may have been told less."""
     if response.status_code < 400:
         return {}

@@ -48,7 +48,7 @@ def signing_keys(domain: Domain) -> list[SigningKey]:
 def load_key(key: DkimKey, *, domain_name: str) -> SigningKey:
     """One private key, decrypted and ready to sign."""
     private = crypto.decrypt(
-        key.private_key,
+        bytes(key.private_key),
         account_id=key.account_id,
         table="domains_dkimkey",
         column="private_key",

@@ -1,20 +1,21 @@
 """What every API view shares: one error shape, one tenant transaction a request."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import orjson
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
-from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from queensmtp import errors, tenancy
 from queensmtp.errors import ApiError, FieldError
+from queensmtp.requests import ApiRequest, TracedRequest
 from queensmtp.scopes import PUBLIC
 
 PROBLEM_JSON = "application/problem+json"
+
 
 class ApiView(APIView):
     """A resource under /v1. It declares its scope, or cannot be reached."""
@@ -28,10 +29,10 @@ class ApiView(APIView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """DRF's dispatch, with the handler inside the tenant's transaction."""
         self.args, self.kwargs = args, kwargs
-        wrapped = self.initialize_request(request, *args, **kwargs)
+        wrapped = cast(ApiRequest, self.initialize_request(request, *args, **kwargs))
         self.request = wrapped
         self.headers = self.default_response_headers
-        request.audit_event = self.audit_events.get(str(request.method))
+        wrapped._request.audit_event = self.audit_events.get(str(request.method))
         try:
             self.initial(wrapped, *args, **kwargs)
             handler = getattr(self, str(wrapped.method).lower(), self.http_method_not_allowed)
@@ -50,13 +51,13 @@ class ApiView(APIView):
             return declared.get(method)
         return declared
 
-    def unit_of_work(self, request: Request) -> AbstractContextManager[None]:
+    def unit_of_work(self, request: ApiRequest) -> AbstractContextManager[None]:
         if self.scope_for(str(request.method)) == PUBLIC:
             return nullcontext()
         return tenancy.tenant(request.actor.tenant_id)
 
 
-def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
+def error_response(request: TracedRequest, error: ApiError) -> HttpResponse:
     """Any refusal, in the shape that the caller's `Accept` asks for."""
     request.error_name = error.name
     request_id = request.origin.request_id

@@ -62,10 +62,11 @@ def database(name: str) -> dict[str, Any]:
             f"{name} is not set: give a URL such as postgres://app:password@host:5432/queensmtp "
             f"(`make up` makes one for the embedded server)."
         )
-    try:
-        found: dict[str, Any] = environment.db(name)
-    except Exception:
-        raise ImproperlyConfigured(f"{name} is not a database URL.") from None
+    if not os.environ[name].startswith(("postgres://", "postgresql://")):
+        raise ImproperlyConfigured(
+            f"{name} is no Postgres URL: write it like postgres://app:password@host:5432/queensmtp."
+        )
+    found: dict[str, Any] = environment.db(name)
     found["HOST"] = unquote(found.get("HOST") or "")
     return found
 

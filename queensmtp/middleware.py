@@ -4,16 +4,17 @@ import re
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 
 from queensmtp.actors import Origin
 from queensmtp.client_address import client_address
 from queensmtp.ids import new_id
+from queensmtp.requests import TracedRequest
 
 USER_AGENT_LIMIT = 256
 PRINTABLE = re.compile(r"[\x21-\x7e]{1,128}")
 
-GetResponse = Callable[[HttpRequest], HttpResponse]
+GetResponse = Callable[[TracedRequest], HttpResponse]
 
 
 class RequestContext:
@@ -22,14 +23,14 @@ class RequestContext:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: TracedRequest) -> HttpResponse:
         request.origin = origin_of(request)
         response = self.get_response(request)
         response["X-Request-Id"] = request.origin.request_id
         return response
 
 
-def origin_of(request: HttpRequest) -> Origin:
+def origin_of(request: TracedRequest) -> Origin:
     """Where a request came from. A client's own request id is kept beside ours."""
     address = client_address(
         peer=request.META.get("REMOTE_ADDR", ""),

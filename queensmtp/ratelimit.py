@@ -25,7 +25,8 @@ local wait = new_tat - tolerance - now_us
 if wait > 0 then
   return {0, math.floor((tolerance - (tat - now_us)) / interval), wait, tat - now_us}
 end
-redis.call('SET', KEYS[1], string.format('%.0f', new_tat), 'PX', math.ceil((new_tat - now_us) / 1000) + 1000)
+local kept_ms = math.ceil((new_tat - now_us) / 1000) + 1000
+redis.call('SET', KEYS[1], string.format('%.0f', new_tat), 'PX', kept_ms)
 return {1, math.floor((tolerance - (new_tat - now_us)) / interval), 0, new_tat - now_us}
 """
 

@@ -12,9 +12,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- Mode --------------------------------------------------------------------------------------
 
-MODE = read.choice(
-    "QUEENSMTP_MODE", options=("production", "embedded"), default="production"
-)
+MODE = read.choice("QUEENSMTP_MODE", options=("production", "embedded"), default="production")
 PROCESS = read.choice("QUEENSMTP_PROCESS", options=("web", "worker", "owner"), default="web")
 DEBUG = False
 PORT_BASE = read.number("QUEENSMTP_PORT_BASE", default=8000)
@@ -54,7 +52,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = os.environ.get("REDIS_URL", "")
 if not REDIS_URL.startswith(("unix://", "redis://", "rediss://")):
     raise ImproperlyConfigured(
-        "REDIS_URL must begin with redis://, rediss:// or unix:// (`make up` starts an embedded one)."
+        "REDIS_URL must begin with redis://, rediss:// or unix:// "
+        "(`make up` starts an embedded one)."
     )
 
 # Sign-in throttles count here; without Valkey they count in this process.

@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from functools import cache
@@ -95,7 +95,7 @@ def _tell_events(
         webhooks.enqueue(account_id=account_id, events=told)
 
 
-def _headers(message: Message) -> Iterable[tuple[str, str]]:
+def _headers(message: Message) -> Sequence[tuple[str, str]]:
     content = content_of(message)
     return content.headers if content else ()
 

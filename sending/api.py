@@ -5,8 +5,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import OperationalError
-from django.http import HttpRequest, HttpResponse
-from rest_framework.request import Request
+from django.http import HttpResponse
 from rest_framework.response import Response
 
 from apikeys import policy
@@ -16,6 +15,7 @@ from queensmtp import json_body, pagination
 from queensmtp.actors import Target
 from queensmtp.api import ApiView, error_response, json_response, known_error
 from queensmtp.errors import NotFound, Unavailable, UnsupportedMediaType
+from queensmtp.requests import ApiRequest, TracedRequest
 from queensmtp.scopes import Scope
 from sending import accept, idempotency, serializers, submissions
 from sending.accept import Accepted, Idempotency, Refused
@@ -26,7 +26,7 @@ from sending.models import Message
 ENDPOINT = "emails"
 
 
-def send_email(request: HttpRequest) -> HttpResponse:
+def send_email(request: TracedRequest) -> HttpResponse:
     """POST /v1/emails"""
     request.audit_event = Event.SUBMITTED
     try:
@@ -44,7 +44,7 @@ def send_email(request: HttpRequest) -> HttpResponse:
     return _accepted_response(request, accepted)
 
 
-def _accept(request: HttpRequest) -> Accepted:
+def _accept(request: TracedRequest) -> Accepted:
     key = authenticate(request)
     _need_scope(key, Scope.EMAIL_SEND)
     body = read_body(request)
@@ -64,14 +64,14 @@ def _need_scope(key: KeyRecord, scope: Scope) -> None:
         raise Refused(refusal.error, reason=refusal.reason)
 
 
-def read_body(request: HttpRequest) -> Any:
+def read_body(request: TracedRequest) -> Any:
     """The JSON body; an encoded one is refused, since it may unfold without end."""
     if request.META.get("HTTP_CONTENT_ENCODING", "identity") not in ("", "identity"):
         raise UnsupportedMediaType("Send the body without `Content-Encoding`.")
     return json_body.read(request.body)
 
 
-def _idempotency(request: HttpRequest, body: Any) -> Idempotency | None:
+def _idempotency(request: TracedRequest, body: Any) -> Idempotency | None:
     key = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if key is None:
         return None
@@ -80,7 +80,7 @@ def _idempotency(request: HttpRequest, body: Any) -> Idempotency | None:
     return Idempotency(ENDPOINT, key, idempotency.fingerprint(body))
 
 
-def _accepted_response(request: HttpRequest, accepted: Accepted) -> HttpResponse:
+def _accepted_response(request: TracedRequest, accepted: Accepted) -> HttpResponse:
     response = json_response({"id": str(accepted.email_id)}, status=202)
     request.audit_recorded = not accepted.is_replay
     request.audit_target = Target("email", str(accepted.email_id))
@@ -98,7 +98,7 @@ class Emails(ApiView):
     scope = Scope.EMAIL_READ
     audit_events = {"GET": Event.LISTED}
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         cursor = pagination.read_cursor(request.query_params)
         messages = Message.objects.prefetch_related("recipients")
         page = pagination.page(messages, cursor)
@@ -114,7 +114,7 @@ class Email(ApiView):
     # The answer holds the bodies: personal data.
     audit_events = {"GET": Event.CONTENT_OPENED}
 
-    def get(self, request: Request, email_id: UUID) -> Response:
+    def get(self, request: ApiRequest, email_id: UUID) -> Response:
         message = Message.objects.prefetch_related("recipients").filter(pk=email_id).first()
         if message is None:
             raise NotFound("Email not found")
@@ -122,7 +122,7 @@ class Email(ApiView):
         return Response(serializers.whole(message, message.recipients.all()))
 
 
-def emails(request: HttpRequest) -> HttpResponse:
+def emails(request: TracedRequest) -> HttpResponse:
     """/v1/emails, whatever the method."""
     if request.method == "POST":
         return send_email(request)

@@ -45,7 +45,7 @@ def content_of(message: Message) -> Sealed | None:
     if message.content is None:
         return None
     sealed = crypto.decrypt(
-        message.content,
+        bytes(message.content),
         account_id=message.account_id,
         table="sending_message",
         column="content",

@@ -1,11 +1,11 @@
 from uuid import UUID
 
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from queensmtp import pagination
 from queensmtp.api import ApiView
 from queensmtp.errors import NotFound
+from queensmtp.requests import ApiRequest
 from queensmtp.scopes import Scope, granted
 from webhooks import actions, serializers
 from webhooks.audit import Event
@@ -21,12 +21,12 @@ class Webhooks(ApiView):
     scope = {"GET": Scope.WEBHOOKS_READ, "POST": Scope.WEBHOOKS_WRITE}
     audit_events = {"GET": Event.LISTED, "POST": Event.CREATED}
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         rows = Endpoint.objects.standing().filter(account_id=request.actor.tenant_id)
         page = pagination.page(rows, pagination.read_cursor(request.query_params))
         return Response(pagination.list_body(page, serializers.listed))
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: ApiRequest) -> Response:
         url, events = serializers.read_create(request.data)
         endpoint = actions.create_endpoint(by=request.actor, url=url, events=events)
         secret = actions.secret_of_new(endpoint)
@@ -48,15 +48,15 @@ class Webhook(ApiView):
         "DELETE": Event.REMOVED,
     }
 
-    def get(self, request: Request, webhook_id: UUID) -> Response:
+    def get(self, request: ApiRequest, webhook_id: UUID) -> Response:
         endpoint = _get(request, webhook_id)
         secret = None
-        if Scope.WEBHOOKS_WRITE in granted(getattr(request.auth, "scopes", ())):
+        if Scope.WEBHOOKS_WRITE in granted(getattr(request.key, "scopes", ())):
             secret = actions.reveal_secret(by=request.actor, endpoint=endpoint)
         body = serializers.single(endpoint, signing_secret=secret)
         return Response(body, headers=NO_STORE)
 
-    def patch(self, request: Request, webhook_id: UUID) -> Response:
+    def patch(self, request: ApiRequest, webhook_id: UUID) -> Response:
         endpoint = _get(request, webhook_id)
         changes = serializers.read_update(request.data)
         actions.update_endpoint(
@@ -68,7 +68,7 @@ class Webhook(ApiView):
         )
         return Response(serializers.brief(endpoint))
 
-    def delete(self, request: Request, webhook_id: UUID) -> Response:
+    def delete(self, request: ApiRequest, webhook_id: UUID) -> Response:
         endpoint = _get(request, webhook_id)
         actions.remove_endpoint(by=request.actor, endpoint=endpoint)
         return Response(serializers.brief(endpoint, deleted=True))
@@ -80,13 +80,13 @@ class SecretRotation(ApiView):
     scope = Scope.WEBHOOKS_WRITE
     audit_events = {"POST": Event.SECRET_ROTATED}
 
-    def post(self, request: Request, webhook_id: UUID) -> Response:
+    def post(self, request: ApiRequest, webhook_id: UUID) -> Response:
         endpoint = _get(request, webhook_id)
         secret = actions.rotate_secret(by=request.actor, endpoint=endpoint)
         return Response(serializers.brief(endpoint, signing_secret=secret), headers=NO_STORE)
 
 
-def _get(request: Request, webhook_id: UUID) -> Endpoint:
+def _get(request: ApiRequest, webhook_id: UUID) -> Endpoint:
     own = Endpoint.objects.standing().filter(account_id=request.actor.tenant_id)
     endpoint = own.filter(pk=webhook_id).first()
     if endpoint is None:

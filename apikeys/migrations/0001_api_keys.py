@@ -3,8 +3,9 @@
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.utils.timezone
-import queensmtp.ids
 from django.db import migrations, models
+
+import queensmtp.ids
 
 
 class Migration(migrations.Migration):

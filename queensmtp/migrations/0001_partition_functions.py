@@ -54,5 +54,4 @@ DROP FUNCTION partition_bound(timestamp);
 
 class Migration(migrations.Migration):
     initial = True
-    dependencies: list[tuple[str, str]] = []
     operations = [migrations.RunSQL(CREATE, DROP)]

@@ -15,7 +15,7 @@ from domains.models import DkimKey, Domain
 from queensmtp import crypto
 from queensmtp.actors import system_actor
 from queensmtp.tenancy import tenant
-from sending import actions, mime, parcels, queue, transports
+from sending import actions, courier, mime, parcels, queue, serializers, transports
 from sending.courier import Courier
 from sending.models import DeliveryEvent, Message, Recipient
 from sending.routes import Route, Tls
@@ -47,13 +47,13 @@ def domain(cast: Cast) -> Domain:
 
 @pytest.fixture
 def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmtpSink]:
-    courier = Courier(ehlo_name="localhost", delivery_seconds=5)
+    ours = Courier(ehlo_name="localhost", delivery_seconds=5)
     monkeypatch.setattr(parcels, "_ring", parcels.KeyRing())
-    monkeypatch.setattr(parcels.courier, "configured", lambda: courier)
+    monkeypatch.setattr(courier, "configured", lambda: ours)
     with SmtpSink() as sink:
         monkeypatch.setattr(transports, "configured", lambda: To(sink.port))
         yield sink
-    courier.pool.close()
+    ours.pool.close()
 
 
 def deliver_due() -> int:
@@ -281,7 +281,7 @@ def test_a_body_copied_to_another_message_does_not_open(
         stolen = Message.objects.get(pk=one).content
         Message.objects.filter(pk=other).update(content=stolen)
         with pytest.raises(crypto.CannotDecrypt):
-            parcels.content_of(Message.objects.get(pk=other))
+            serializers.content_of(Message.objects.get(pk=other))
 
 
 def test_each_outcome_is_told_by_webhook(cast: Cast, domain: Domain, sink: SmtpSink) -> None:

@@ -15,7 +15,7 @@ from django.test import Client
 
 from queensmtp import bell, sweeping, valkey
 from queensmtp.tenancy import tenant
-from sending import actions, parcels, tasks, transports
+from sending import actions, courier, parcels, tasks, transports
 from sending.courier import Courier
 from sending.models import Recipient
 from tests.factories.cast import Cast, make_cast, make_domain
@@ -79,13 +79,13 @@ def server(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> It
 
 @pytest.fixture
 def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmtpSink]:
-    courier = Courier(ehlo_name="localhost", delivery_seconds=5)
+    ours = Courier(ehlo_name="localhost", delivery_seconds=5)
     monkeypatch.setattr(parcels, "_ring", parcels.KeyRing())
-    monkeypatch.setattr(parcels.courier, "configured", lambda: courier)
+    monkeypatch.setattr(courier, "configured", lambda: ours)
     with SmtpSink() as sink:
         monkeypatch.setattr(transports, "configured", lambda: To(sink.port))
         yield sink
-    courier.pool.close()
+    ours.pool.close()
 
 
 def send(client: Client, token: str) -> int:

@@ -81,7 +81,8 @@ class Command(BaseCommand):
         def find() -> DeliveryEvent | None:
             with tenant(account_id):
                 events = DeliveryEvent.objects.filter(message_id=email_id)
-                return events.filter(type="email.delivered").first() or _complain(events.last())
+                _complain(events.last())
+                return events.filter(type="email.delivered").first()
 
         event = self._wait(find, "the message was not delivered; see var/log/worker-send.log")
         data = event.data
