@@ -6,8 +6,10 @@ allauth is a library, so its signals are the seam; our own apps do not use signa
 from typing import Any
 
 from allauth.account import signals as account_signals
+from allauth.core import context
 from allauth.mfa import signals as mfa_signals
 from allauth.mfa.models import Authenticator
+from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
@@ -54,19 +56,24 @@ def password_reset(request: HttpRequest, user: User, **_: Any) -> None:
     _record(request, user, Event.PASSWORD_RESET)
 
 
-@receiver(mfa_signals.authenticator_added)
-def mfa_added(request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:
-    _record(request, user, Event.MFA_ADDED, changes={"type": str(authenticator.type)})
+# allauth announces authenticators only after the commit; their entries must share the transaction.
+@receiver(post_save, sender=Authenticator)
+def authenticator_added(instance: Authenticator, created: bool, **_: Any) -> None:
+    if not created or context.request is None:
+        return
+    if instance.type == Authenticator.Type.RECOVERY_CODES:
+        _record(context.request, instance.user, Event.RECOVERY_CODES_RENEWED)
+    else:
+        changes = {"type": str(instance.type)}
+        _record(context.request, instance.user, Event.MFA_ADDED, changes=changes)
 
 
-@receiver(mfa_signals.authenticator_removed)
-def mfa_removed(request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:
-    _record(request, user, Event.MFA_REMOVED, changes={"type": str(authenticator.type)})
-
-
-@receiver(mfa_signals.authenticator_reset)
-def recovery_codes_renewed(request: HttpRequest, user: User, **_: Any) -> None:
-    _record(request, user, Event.RECOVERY_CODES_RENEWED)
+@receiver(post_delete, sender=Authenticator)
+def authenticator_removed(instance: Authenticator, **_: Any) -> None:
+    if context.request is None or instance.type == Authenticator.Type.RECOVERY_CODES:
+        return
+    changes = {"type": str(instance.type)}
+    _record(context.request, instance.user, Event.MFA_REMOVED, changes=changes)
 
 
 @receiver(mfa_signals.authentication_failed)

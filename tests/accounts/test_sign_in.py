@@ -138,6 +138,24 @@ def test_the_next_page_is_never_elsewhere(cast: Cast, client: Client) -> None:
     assert post(client, LOGIN, fields).headers["Location"] == "/console"
 
 
+def test_a_changed_password_is_recorded_and_ends_other_sessions(cast: Cast) -> None:
+    here, elsewhere = sign_in(cast.bob.user), sign_in(cast.bob.user)
+    new = "a new and longer passphrase"
+    fields = {"oldpassword": PASSWORD, "password1": new, "password2": new}
+    assert post(here, "/accounts/password/change/", fields).status_code == 302
+    assert get(here, "/console").status_code == 200
+    assert get(elsewhere, "/console").status_code == 302
+    assert len(entries(cast, "user.password_changed")) == 1
+
+
+def test_other_sessions_are_listed_and_ended(cast: Cast) -> None:
+    here, elsewhere = sign_in(cast.bob.user), sign_in(cast.bob.user)
+    assert "2 sessions" in text(get(here, "/accounts/sessions/"))
+    post(here, "/accounts/sessions/")
+    assert get(here, "/console").status_code == 200
+    assert get(elsewhere, "/console").status_code == 302
+
+
 def test_pages_are_never_cached(cast: Cast) -> None:
     client = sign_in(cast.bob.user)
     for path in ("/console", "/console/keys", LOGIN):
