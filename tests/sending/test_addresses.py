@@ -32,6 +32,10 @@ def test_the_domain_is_folded_and_the_local_part_is_kept() -> None:
     assert addresses.parse("Alice@HIVE.Example").address == "Alice@hive.example"
 
 
+def test_a_dot_at_the_end_of_a_domain_is_named() -> None:
+    assert "dot at the end" in refusal_of("x@good.example.").message
+
+
 def test_an_international_domain_becomes_its_a_label() -> None:
     assert addresses.domain_of("x@münchen.example") == "xn--mnchen-3ya.example"
     assert addresses.domain_of("x@xn--mnchen-3ya.example") == "xn--mnchen-3ya.example"

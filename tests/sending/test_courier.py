@@ -365,6 +365,24 @@ def test_a_kept_connection_that_breaks_after_the_dot_is_not_retried(courier: Cou
         assert (sink.connections, len(sink.messages)) == (1, 2)
 
 
+def test_a_kept_connection_that_says_421_is_replaced(courier: Courier) -> None:
+    with SmtpSink() as sink:
+        deliver(courier, route(sink.port))
+        sink.script.mail = "421 4.4.2 idle for too long"
+        with pytest.raises(TemporaryFailure, match="hung up"):
+            deliver(courier, route(sink.port))
+        assert sink.connections == 2
+
+
+def test_a_connection_that_left_a_doubt_is_not_used_again(courier: Courier) -> None:
+    with SmtpSink(Script(final="999 banana")) as sink:
+        assert states(deliver(courier, route(sink.port))) == [State.IN_DOUBT]
+        sink.script.final = "250 2.0.0 taken"
+        assert states(deliver(courier, route(sink.port))) == [State.DELIVERED]
+        assert sink.connections == 2
+        assert not any(command == "RSET" for command in sink.commands)
+
+
 def test_an_old_connection_is_not_used_again(
     courier: Courier, monkeypatch: pytest.MonkeyPatch
 ) -> None:

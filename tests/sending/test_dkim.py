@@ -124,6 +124,13 @@ def test_a_body_appended_breaks_the_signature(key: SigningKey) -> None:
     assert not verify(signed(MESSAGE, key) + b"more\r\n")
 
 
+def test_a_header_that_stands_twice_is_signed_twice(key: SigningKey) -> None:
+    message = signed(b"Cc: one@hive.example\r\nCc: two@hive.example\r\n" + MESSAGE, key)
+    assert verify(message)
+    assert not verify(message.replace(b"one@", b"eve@"))
+    assert not verify(message.replace(b"two@", b"eve@"))
+
+
 def test_relaxed_changes_on_the_way_do_not_break_it(key: SigningKey) -> None:
     message = signed(MESSAGE, key).replace(b"Hello \t there\r\n folded", b"Hello there folded")
     assert verify(message.replace(b"Hi  Bob,\t \r\n", b"Hi \tBob,\r\n"))
