@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from deploy.local.certificates import LocalTls
 from deploy.local.checkout import Checkout
+from deploy.local.environment import of_sealer
 from deploy.local.ports import HOST, Port, Ports
 
 WEB_PROCESSES = 2
@@ -37,8 +38,9 @@ class Program:
 
 
 def all_programs(
-    checkout: Checkout, ports: Ports, tls: LocalTls, *, sealer: Mapping[str, str]
+    checkout: Checkout, ports: Ports, tls: LocalTls, environ: Mapping[str, str]
 ) -> list[Program]:
+    sealer = of_sealer(checkout, environ)
     manage = (str(checkout.python), str(checkout.root / "manage.py"))
     return [
         Program("web", granian(checkout, ports, tls), ports=(ports.https,)),
@@ -46,11 +48,17 @@ def all_programs(
         # The worker role reads the public keys of every account.
         Program("dns", (*manage, "demo_dns"), "worker", ports=(ports.dns,)),
         Program("receiver", (*manage, "demo_receiver"), ports=(ports.receiver,)),
+        Program("smtpd", (*manage, "smtpd"), ports=submission_ports(ports, environ)),
         celery("worker-send", checkout, worker("send")),
         celery("worker-webhooks", checkout, worker("webhooks")),
         celery("worker-audit", checkout, worker("audit"), environment=sealer),
         celery("beat", checkout, beat(checkout), start=Start.AFTER_FIRST_MESSAGE),
     ]
+
+
+def submission_ports(ports: Ports, environ: Mapping[str, str]) -> tuple[Port, ...]:
+    has_starttls = environ.get("SMTP_STARTTLS", "true").lower() in ("true", "1", "yes", "on")
+    return (ports.smtp_tls, ports.smtp_starttls) if has_starttls else (ports.smtp_tls,)
 
 
 def celery(

@@ -34,8 +34,7 @@ def up(checkout: Checkout, environ: Mapping[str, str], *, say: Callable[[str], N
             say(f"ended {len(swept)} processes that an earlier run left behind")
         tls = certificates.ensure(checkout.tls)
         secret_files.ensure(checkout.secrets)
-        sealer = environment.of_sealer(checkout, environ)
-        programs = all_programs(checkout, ports, tls, sealer=sealer)
+        programs = all_programs(checkout, ports, tls, environ)
         refuse_taken(port for program in programs for port in program.ports)
         supervisor = Supervisor(say=say)
         try:

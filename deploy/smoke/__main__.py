@@ -7,7 +7,6 @@ run says so and is quick, and nothing is left behind.
 
 import argparse
 import json
-import shlex
 import signal
 import ssl
 import stat
@@ -23,7 +22,7 @@ from pathlib import Path
 
 from deploy.local import process_table
 from deploy.local.children import MARK
-from deploy.local.places import possible_socket_folders
+from deploy.local.places import outside_folder, possible_socket_folders
 from deploy.local.ports import is_taken
 from deploy.local.up import LAST_LINE, read_exports
 from deploy.smoke import probes
@@ -34,6 +33,7 @@ FIRST_RUN_SECONDS = 90.0
 SECOND_RUN_SECONDS = 15.0
 DELIVERY_SECONDS = 5.0
 STOP_SECONDS = 30.0
+MAKE_FAILED = 2
 
 
 class SmokeFailed(Exception):
@@ -63,9 +63,12 @@ def look_at(clone: Clone, *, patience: float) -> None:
         expect_delivery(demo)
         expect_listeners_on_the_list(clone)
         expect_tls_everywhere(clone)
-        expect_second_up_refused(clone)
+        expect(clone, "up", says="is running already", code=MAKE_FAILED)
     with running(clone, "second run", within=SECOND_RUN_SECONDS * patience):
-        pass
+        expect(clone, "down", says="stopped `make up`")
+    expect(clone, "reset", says="removed")
+    if clone.checkout.var.exists() or outside_folder(clone.checkout).exists():
+        raise SmokeFailed("`make reset` left data behind")
 
 
 @contextmanager
@@ -187,10 +190,10 @@ def expect_tls_everywhere(clone: Clone) -> None:
     told("TLS 1.1 and plain HTTP are refused on every port")
 
 
-def expect_second_up_refused(clone: Clone) -> None:
-    code, output = clone.make("up")
-    if code == 0 or "is running already" not in output:
-        raise SmokeFailed(f"a second `make up` said: {shlex.quote(output)}")
+def expect(clone: Clone, target: str, *, says: str, code: int = 0) -> None:
+    found, output = clone.make(target)
+    if says not in output or found != code:
+        raise SmokeFailed(f"`make {target}` ended with {found} and said: {output}")
 
 
 def expect_nothing_left(clone: Clone) -> None:

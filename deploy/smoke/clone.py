@@ -62,6 +62,7 @@ def clean_clone(*, user: str | None) -> Iterator[Clone]:
         try:
             yield clone
         finally:
+            clone.make("down")
             clone.make("reset")  # As root its data may lie outside the clone.
     finally:
         shutil.rmtree(folder)
