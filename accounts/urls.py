@@ -36,7 +36,7 @@ sign_in_urlpatterns = [
 console_urlpatterns = [
     path("", RedirectView.as_view(pattern_name="console_home")),
     path("accounts/", include(sign_in_urlpatterns)),
-    path("console/roles", views.roles, name="console_roles"),
+    path("console/people", views.people, name="console_people"),
     path("console/profile", views.profile, name="console_profile"),
     path("console/switch-account", views.switch_account, name="console_switch_account"),
     path("console/theme", views.theme, name="console_theme"),

@@ -25,15 +25,23 @@ ONE_YEAR_SECONDS = 365 * 24 * 3600
 
 @require_safe
 @requires_right(Right.MEMBERS_READ)
-def roles(request: ConsoleRequest) -> HttpResponse:
+def people(request: ConsoleRequest) -> HttpResponse:
     rows = [
         (right, MEANINGS[right], [(role, right in RIGHTS[role]) for role in Role])
         for right in Right
     ]
     return render(
         request,
-        "accounts/roles.html",
-        {"rows": rows, "roles": list(Role), "summaries": [(r, SUMMARIES[r]) for r in Role]},
+        "accounts/people.html",
+        {
+            "section": "people",
+            "members": Membership.objects.filter(account=request.account)
+            .select_related("user")
+            .order_by("pk"),
+            "rows": rows,
+            "roles": list(Role),
+            "summaries": [(role, SUMMARIES[role]) for role in Role],
+        },
     )
 
 

@@ -44,6 +44,12 @@ def test_what_is_no_account_of_theirs_is_not_found(bob: Client, account: str) ->
     assert post(bob, SWITCH, {"account": account}).status_code == 404
 
 
+def test_the_people_of_an_account_are_its_own(cast: Cast) -> None:
+    page = text(get(sign_in(cast.charlie.user), "/console/people"))
+    assert "charlie@charlie.example" in page
+    assert "alice@alice.example" not in page
+
+
 def test_charlie_cannot_enter_hive(cast: Cast) -> None:
     charlie = sign_in(cast.charlie.user)
     assert post(charlie, SWITCH, {"account": str(cast.hive.pk)}).status_code == 404

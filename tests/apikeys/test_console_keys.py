@@ -150,8 +150,8 @@ def test_a_rotation_shows_the_successor_once_and_links_both(alice: Client, cast:
     assert tokens.PATTERN.search(page)
     with tenant(cast.hive.pk):
         old = ApiKey.objects.get(pk=key.pk)
-        new = ApiKey.objects.get(pk=old.replaced_by_id)
-    assert new.replaces_id == old.pk
+        new = ApiKey.objects.get(replaces_id=old.pk)
+    assert old.replaced_by_id == new.pk
     assert old.overlap_ends_at is not None
     left = old.overlap_ends_at - timezone.now()
     assert timedelta(minutes=29) < left <= timedelta(minutes=30)

@@ -42,7 +42,7 @@ AFTER_SIGN_IN = {
     "audit-filtered": "/console/audit-log?event=api_key.*&outcome=allowed",
     "audit-wrong-filter": "/console/audit-log?ip=10.0.0.1/8",
     "audit-entry": "/console/audit-log/{entry_id}",
-    "roles": "/console/roles",
+    "people": "/console/people",
     "profile": "/console/profile",
     "password": "/accounts/password/change/",
     "second-factor": "/accounts/2fa/",
