@@ -4,13 +4,11 @@ import smtplib
 import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
 
 import pytest
 from django.db import connections
-from django.utils import timezone
 
 from apikeys import actions as keys
 from apikeys.models import ApiKey
@@ -221,15 +219,6 @@ def test_a_recipient_outside_the_keys_rule_is_refused(hive: Cast) -> None:
     _, token = key_of(hive, allowed_recipients=("@hive.example",))
     assert send(token).startswith("550 5.7.1 This API key may write only to @hive.example")
     assert messages_of(hive) == []
-
-
-def test_an_expired_key_sends_nothing(hive: Cast) -> None:
-    key, token = key_of(hive, expires_at=timezone.now() + timedelta(hours=1))
-    later = timezone.now() + timedelta(hours=2)
-    presented = submission_port.gate.present(
-        token, origin=submission_port.origin_of(client_with(token)), now=later
-    )
-    assert presented.refusal is not None and presented.refusal.reason == "expired"
 
 
 def test_the_same_idempotency_key_is_the_same_message(hive: Cast) -> None:
