@@ -7,7 +7,7 @@ that is said, never guessed.
 
 import threading
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -63,29 +63,31 @@ class Pool:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._idle: defaultdict[Route, deque[Connection]] = defaultdict(deque)
+        self._idle: dict[Route, deque[Connection]] = {}
+        self._swept_at = time.monotonic()
 
     def take(self, route: Route) -> Connection | None:
         """A kept connection that still looks alive, or None."""
         while True:
             with self._lock:
-                idle = self._idle[route]
+                idle = self._idle.get(route)
                 connection = idle.pop() if idle else None
             if connection is None:
                 return None
-            is_fresh = time.monotonic() - connection.idle_since < IDLE_SECONDS
-            if is_fresh and not connection.is_stale():
+            if not _is_old(connection) and not connection.is_stale():
                 return connection
             connection.close()
 
     def give(self, connection: Connection) -> None:
+        """Keep a connection for the next message, and close what nobody came for."""
         connection.idle_since = time.monotonic()
         with self._lock:
-            idle = self._idle[connection.route]
+            idle = self._idle.setdefault(connection.route, deque())
             idle.append(connection)
-            surplus = idle.popleft() if len(idle) > IDLE_CONNECTIONS_PER_ROUTE else None
-        if surplus:
-            surplus.close()
+            surplus = [idle.popleft()] if len(idle) > IDLE_CONNECTIONS_PER_ROUTE else []
+            surplus += self._old()
+        for one in surplus:
+            one.close()
 
     def close(self) -> None:
         with self._lock:
@@ -93,6 +95,23 @@ class Pool:
             self._idle.clear()
         for connection in connections:
             connection.close()
+
+    def _old(self) -> list[Connection]:
+        """Taken out, now and then: thousands of destinations are written to once."""
+        if time.monotonic() - self._swept_at < IDLE_SECONDS:
+            return []
+        self._swept_at = time.monotonic()
+        old = []
+        for route, idle in list(self._idle.items()):
+            while idle and _is_old(idle[0]):
+                old.append(idle.popleft())
+            if not idle:
+                del self._idle[route]
+        return old
+
+
+def _is_old(connection: Connection) -> bool:
+    return time.monotonic() - connection.idle_since > IDLE_SECONDS
 
 
 class Courier:

@@ -139,9 +139,10 @@ class _Session:
             case "AUTH":
                 self.say("auth", self.script.auth)
             case "MAIL":
-                if self.script.mail.startswith("2"):
+                answer = self.script.mail
+                if answer.startswith("2"):
                     self.sender = argument.partition("<")[2].partition(">")[0]
-                self.say("mail", self.script.mail)
+                self.say("mail", answer)
             case "RCPT":
                 self.recipient(argument.partition("<")[2].partition(">")[0])
             case "DATA":
@@ -167,8 +168,9 @@ class _Session:
 
     def start_tls(self) -> None:
         assert self.sink._tls
-        self.say("starttls", self.script.starttls)
-        if self.script.starttls.startswith("2"):
+        answer = self.script.starttls
+        self.say("starttls", answer)
+        if answer.startswith("2"):
             self.sink._open.discard(self.socket)
             self.socket = self.sink._tls.wrap_socket(self.socket, server_side=True)
             self.sink._open.add(self.socket)
@@ -185,24 +187,30 @@ class _Session:
         if self.sender is None or not self.recipients:
             self.say("data", "503 5.5.1 no recipients")
             return
-        self.say("data", self.script.data)
-        if not self.script.data.startswith("354"):
+        # The test may change the script as soon as the client has its answer.
+        answer, breaks_off = self.script.data, self.script.hang_up_at == "content"
+        self.say("data", answer)
+        if not answer.startswith("354"):
             return
-        if self.script.hang_up_at == "content":
+        if breaks_off:
             self.reset()
-        content = self.content()
+        self.take(self.content())
+
+    def take(self, content: bytes) -> None:
+        assert self.sender is not None
+        answer, quits_after = self.script.final, self.script.hang_up_after_messages
         if self.script.hang_up_at == "final-unseen":
             self.reset()
         is_secure = isinstance(self.socket, ssl.SSLSocket)
         version = (self.socket.version() or "") if is_secure else ""  # type: ignore[attr-defined]
-        if self.script.final.startswith("2"):
+        if answer.startswith("2"):
             self.sink.messages.append(
                 Received(self.sender, tuple(self.recipients), content, version, self.number)
             )
         self.forget()
-        self.say("final", self.script.final)
         self.count += 1
-        if self.count == self.script.hang_up_after_messages:
+        self.say("final", answer)
+        if self.count == quits_after:
             raise HungUp
 
     def forget(self) -> None:

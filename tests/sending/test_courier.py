@@ -393,6 +393,17 @@ def test_an_old_connection_is_not_used_again(
         assert sink.connections == 2
 
 
+def test_connections_that_nobody_comes_for_are_closed(
+    courier: Courier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SmtpSink() as one, SmtpSink() as other:
+        deliver(courier, route(one.port))
+        monkeypatch.setattr("sending.courier.IDLE_SECONDS", 0)
+        deliver(courier, route(other.port))
+        deliver(courier, route(other.port))
+        assert one.commands[-1] == "QUIT"
+
+
 def test_small_packets_are_not_held_back(courier: Courier) -> None:
     with SmtpSink() as sink:
         connection = smtp_client.connect(
