@@ -156,7 +156,8 @@ def test_a_dead_key_is_refused_from_its_last_instant_on(
 
 @pytest.mark.parametrize("column", ["expires_at", "overlap_ends_at"])
 def test_a_key_lives_until_its_last_instant(column: str) -> None:
-    assert present(make_record(**{column: NOW + MICROSECOND})) is None
+    columns: dict[str, Any] = {column: NOW + MICROSECOND}
+    assert present(make_record(**columns)) is None
 
 
 @pytest.mark.parametrize(("reason", "columns"), DEAD)

@@ -68,7 +68,8 @@ def errors_in_code() -> dict[str, set[int]]:
     """Each name with the statuses under which it is sent."""
     import_every_module()
     found: dict[str, set[int]] = {}
-    for error in [ApiError, *subclasses_of(ApiError)]:
+    every: list[type[ApiError]] = [ApiError, *subclasses_of(ApiError)]
+    for error in every:
         if not is_branch(error):
             found.setdefault(error.name, set()).add(error.status)
     return found
