@@ -8,7 +8,6 @@ from typing import Any
 import psycopg
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
-from django.core.cache import cache
 from django.core.management.commands import flush
 from django.db import connections
 
@@ -87,7 +86,9 @@ def _fresh_valkey() -> None:
     """Rates and throttles of one test are no other's."""
     valkey._Breaker.closed_until = 0.0
     ratelimit._local = ratelimit._LocalBuckets()
-    cache.clear()
+    throttles = valkey.client().keys(":1:*")
+    if throttles:
+        valkey.client().delete(*throttles)
 
 
 @pytest.fixture
