@@ -21,8 +21,7 @@ class AuditView(ApiView):
     scope = Scope.AUDIT_READ
 
     def account_id(self, request: ApiRequest) -> UUID:
-        account_id: UUID = request.actor.tenant_id
-        return account_id
+        return request.actor.tenant_id
 
 
 class AuditEntries(AuditView):

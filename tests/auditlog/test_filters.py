@@ -230,6 +230,15 @@ INDEX_COLUMNS = {
 }
 
 
+def test_events_sort_byte_by_byte_on_any_server(db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT collation_name FROM information_schema.columns"
+            " WHERE table_name LIKE 'auditlog\\_entry%%' AND column_name = 'event'"
+        )
+        assert cursor.fetchall() == [("C",)]
+
+
 def test_the_queue_of_the_sealer_is_read_in_order(db: None) -> None:
     leave_waiting(10)
     with as_role("worker"), connection.cursor() as cursor:

@@ -132,6 +132,24 @@ def test_a_foreign_object_is_recorded_as_a_refusal_of_the_asker(cast: Cast) -> N
     )
 
 
+@pytest.mark.urls("tests.auditlog.failing_views")
+@pytest.mark.parametrize(
+    ("path", "status", "outcome"), [("/fails", 409, "refused"), ("/fails?bug=1", 500, "failed")]
+)
+def test_what_an_action_recorded_before_it_failed_is_gone(
+    caller: Caller, path: str, status: int, outcome: str
+) -> None:
+    response = caller.call("POST", path)
+    (entry,) = caller.entries_of(response)
+    assert (response.status_code, entry.event, entry.outcome) == (status, "thing.changed", outcome)
+
+
+@pytest.mark.urls("tests.auditlog.failing_views")
+def test_a_view_that_declares_no_event_is_recorded_all_the_same(caller: Caller) -> None:
+    (entry,) = caller.entries_of(caller.call("GET", "/undeclared"))
+    assert (entry.event, entry.outcome) == ("api_request.made", "allowed")
+
+
 @pytest.mark.parametrize("token", ["", "nonsense", "qs_prod_" + "0" * 54])
 def test_a_request_that_names_no_key_leaves_nothing(cast: Cast, token: str) -> None:
     before = count_all()

@@ -127,6 +127,12 @@ def test_without_the_key_nothing_is_sealed(settings: LazySettings) -> None:
         assert Pending.objects.count() == 1
 
 
+def test_without_the_key_it_says_so_even_when_nothing_waits(settings: LazySettings) -> None:
+    settings.AUDIT_SIGNING_KEY = ""
+    with pytest.raises(SigningKeyMissing):
+        seal()
+
+
 def test_a_crash_at_any_step_leaves_everything_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     leave_waiting(300)
     for step in ("_grow", "_insert_leaves", "_insert_tiles", "_move_heads"):

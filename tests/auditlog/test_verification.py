@@ -10,7 +10,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from auditlog import actions, verification
+from auditlog import actions, proofs, verification
+from auditlog.errors import BrokenTree
 from auditlog.models import Checkpoint, Entry, Head, Leaf, Tile
 from queensmtp.tenancy import tenant
 from tests.factories.auditlog import CHARLIES, HIVE, leave_waiting, record_many, seal
@@ -139,6 +140,21 @@ def test_one_changed_character_of_a_note_is_found(table: str) -> None:
         assert findings() != "", f"{note[place]!r} became {other!r} at {place}"
 
 
+def test_an_older_note_put_under_the_head_is_found() -> None:
+    with tenant(HIVE):
+        older = Checkpoint.objects.get().note
+    change("UPDATE auditlog_head SET note = %s", older)
+    assert findings() == "head: its note states another size or root"
+
+
+def test_a_proof_is_never_made_of_what_is_missing() -> None:
+    with tenant(HIVE):
+        leaf = Leaf.objects.get(leaf_index=308)
+    change("DELETE FROM auditlog_leaf WHERE leaf_index = 307")
+    with tenant(HIVE), pytest.raises(BrokenTree, match="are missing"):
+        proofs.inclusion_proof(HIVE, leaf=leaf)
+
+
 @pytest.mark.parametrize(
     ("statement", "named"),
     [
@@ -179,7 +195,7 @@ def test_an_entry_that_was_deleted_is_found_until_its_retention_is_over() -> Non
 def test_an_erased_person_is_no_finding() -> None:
     change(
         "UPDATE auditlog_entry SET salt = NULL, actor_label = '', ip = NULL, changes = '{}'"
-        " WHERE id IN (SELECT entry_id FROM auditlog_leaf LIMIT 3)"
+        " WHERE id IN (SELECT entry_id FROM auditlog_leaf WHERE leaf_index < 3)"
     )
     assert findings() == ""
 
