@@ -5,7 +5,7 @@ from django.urls import include, path
 from accounts import urls as accounts
 from apikeys import urls as apikeys
 from auditlog import urls as auditlog
-from queensmtp import error_views, health
+from queensmtp import docs_views, error_views, health
 from sending import urls as sending
 from webhooks import urls as webhooks
 
@@ -27,6 +27,8 @@ urlpatterns = [
     path("livez", health.live),
     path("readyz", health.ready),
     path("v1/", include(api_urlpatterns)),
+    path("docs", docs_views.index, name="docs"),
+    path("docs/<path:name>", docs_views.page, name="docs_page"),
     *console_urlpatterns,
 ]
 
