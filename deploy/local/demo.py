@@ -1,12 +1,12 @@
 """The demo account and its first message, in one process: starting Python twice takes seconds.
 
-Run by `make up` as `python -m deploy.local.demo --demo-env PATH --wait-for PORT…`. It ends with
-1 when the message did not arrive, and with 2 when there is no demo account.
+Run by `make up` as `python -m deploy.local.demo --demo-env PATH --wait-for PORT…`.
 """
 
 import argparse
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from deploy.local.ports import Port, answers
+from deploy.local.up import MESSAGE_DID_NOT_ARRIVE
 
 LONGEST_START_SECONDS = 60.0
 
@@ -30,14 +31,17 @@ def main() -> int:
             call_command("seed_demo", "--demo-env", given.demo_env)
         except CommandError as error:
             print(error, file=sys.stderr)
-            return 2
+            return 1
     with timed("every process answers"):
         wait_for(given.wait_for)
     try:
         call_command("first_send", "--demo-env", given.demo_env)
     except CommandError as error:
         print(error, file=sys.stderr)
-        return 1
+        return MESSAGE_DID_NOT_ARRIVE
+    except Exception:  # noqa: BLE001 - whatever fails here, the platform stays up to be looked at.
+        traceback.print_exc()
+        return MESSAGE_DID_NOT_ARRIVE
     return 0
 
 

@@ -8,7 +8,7 @@ LARGEST_BYTES = 5_000_000
 
 
 def open_log(path: Path) -> BinaryIO:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     keep_small(path)
     # Appending lets us truncate the file under a process that is writing it.
     return path.open("ab", buffering=0)

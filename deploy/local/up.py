@@ -22,7 +22,8 @@ from deploy.local.stop_signals import raise_on_stop_signals
 from deploy.local.supervisor import Supervisor
 
 TICK_SECONDS = 0.1
-MESSAGE_DID_NOT_ARRIVE = 1
+# An exit code of the demo that no uncaught exception has.
+MESSAGE_DID_NOT_ARRIVE = 3
 LAST_LINE = "Stop      "
 
 
