@@ -22,6 +22,8 @@ COMMAND_LIMIT = 2_048
 # RFC 4954 4: a line of an AUTH exchange may be longer than a command.
 AUTH_LINE_LIMIT = 12_288
 ERRORS_LIMIT = 20
+# Commands that lead nowhere, between two messages.
+IDLE_COMMANDS_LIMIT = 500
 LOGIN_FAILURES_LIMIT = 3
 HANDSHAKE_SECONDS = 10.0
 GOODBYE_SECONDS = 5.0
@@ -32,6 +34,7 @@ _HELO_NAME = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,255}")
 _PATH = re.compile(r"(FROM|TO):[ ]?<([^<>\s\x00-\x1f\x7f]*)>(?: (.*))?", re.IGNORECASE)
 _BEFORE_TLS = frozenset({"EHLO", "HELO", "STARTTLS", "NOOP", "QUIT"})
 _BEFORE_LOGIN = _BEFORE_TLS | {"AUTH", "RSET"}
+_IDLE = frozenset({"EHLO", "HELO", "NOOP", "RSET", "VRFY"})
 _NOT_IMPLEMENTED = frozenset({"EXPN", "TURN", "ETRN", "HELP", "XCLIENT", "XFORWARD", "BDAT"})
 
 
@@ -147,6 +150,7 @@ class Session(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.client = Client("")
         self.is_over = False
+        self.is_unread = False
         self.is_dismissed = False
         self.buffer = bytearray()
         self.content: Content | None = None
@@ -155,6 +159,7 @@ class Session(asyncio.Protocol):
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.error_count = 0
+        self.idle_command_count = 0
         self.login_failures = 0
 
     # The connection
@@ -189,9 +194,20 @@ class Session(asyncio.Protocol):
     def eof_received(self) -> bool:
         return False
 
+    def pause_writing(self) -> None:
+        """The client sends commands and reads no replies: its turn to wait, or to time out."""
+        self.is_unread = True
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self.is_unread = False
+        if not self.task and not self.is_over:
+            self.transport.resume_reading()
+            self._work()
+
     def _work(self) -> None:
         """Take whatever is complete, until a mailroom must be asked or nothing is left."""
-        while not self.is_over and not self.task:
+        while not (self.is_over or self.is_unread or self.task):
             is_progress = self._take_content() if self.content else self._take_line()
             if not is_progress:
                 break
@@ -234,8 +250,14 @@ class Session(asyncio.Protocol):
             self._fault("500 5.5.1 What?")
         elif refusal := self._too_early(verb):
             self._fault(refusal)
+        elif verb in _IDLE and self._is_idling():
+            self._end("421 4.7.0 Too many commands without a message")
         else:
             handler(argument)
+
+    def _is_idling(self) -> bool:
+        self.idle_command_count += 1
+        return self.idle_command_count > IDLE_COMMANDS_LIMIT
 
     def _too_early(self, verb: str) -> str | None:
         if self.port.needs_tls and not self.client.tls_version and verb not in _BEFORE_TLS:
@@ -410,6 +432,7 @@ class Session(asyncio.Protocol):
         return True
 
     async def _take(self, envelope: Envelope, content: bytes) -> None:
+        self.idle_command_count = 0
         self._say(await self.mailroom.take(envelope, content, self.client))
 
     def _too_large(self) -> str:
@@ -535,7 +558,8 @@ class Session(asyncio.Protocol):
             self._end(SHUTTING_DOWN)
         if not self.is_over:
             self._wait(self.port.limits.idle_seconds)
-            self.transport.resume_reading()
+            if not self.is_unread:
+                self.transport.resume_reading()
             self._work()
 
     def _note_tls(self) -> None:

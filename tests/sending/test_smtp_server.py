@@ -220,6 +220,27 @@ def test_the_silent_and_the_slow_are_sent_away(tls: ssl.SSLContext, ledger: Ledg
     assert ledger.taken == []
 
 
+def test_endless_idle_commands_end_the_connection(open_port: int) -> None:
+    talk = conversation(open_port)
+    talk.send(b"NOOP\r\n" * 2_000)
+    for _ in range(smtp_server.IDLE_COMMANDS_LIMIT - 1):
+        talk.expect("250 2.0.0 Ok")
+    talk.hold("S: 421 4\\.7\\.0 Too many commands .*\nCLOSED")
+
+
+def test_who_reads_no_replies_is_made_to_wait(open_port: int) -> None:
+    talk = conversation(open_port)
+    talk.hold("C: MAIL FROM:<a@hive.example>\nS: 250 .*")
+    talk.socket.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        for _ in range(100):
+            talk.send(b"RCPT TO:<b@apiary.example>\r\n" * 10_000)
+    # It is served again as soon as it reads.
+    talk.socket.settimeout(5)
+    for _ in range(1_000):
+        talk.expect("250 2.1.5 Ok")
+
+
 def test_one_address_gets_so_many_sessions_and_gives_them_back(
     open_port: int,
 ) -> None:
