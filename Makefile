@@ -41,7 +41,7 @@ migrations: venv
 	@$(LOCAL) run $(VENV)/python manage.py makemigrations --check --dry-run
 
 smoke: venv ## `make up` from a clean clone of HEAD, looked at from outside.
-	@$(VENV)/python -m deploy.smoke
+	@$(VENV)/python -m deploy.smoke $(SMOKE)
 
 manage: venv ## A manage.py command: make manage ARGS="check".
 	@$(LOCAL) run $(VENV)/python manage.py $(ARGS)

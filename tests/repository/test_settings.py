@@ -54,4 +54,4 @@ def names_read_by(file: Path) -> set[str]:
 
 def given_by_make() -> set[str]:
     """Read through a table of names, which no call shows."""
-    return {"DATABASE_URL", "DATABASE_WORKER_URL", "DATABASE_OWNER_URL", "PYTHON", "ARGS"}
+    return {"DATABASE_URL", "DATABASE_WORKER_URL", "DATABASE_OWNER_URL", "PYTHON", "ARGS", "SMOKE"}
