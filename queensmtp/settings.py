@@ -253,7 +253,7 @@ if DELIVERY_TRANSPORT == "relay" and not RELAY_URL:
     )
 DELIVERY_CONNECTIONS = read.number("DELIVERY_CONNECTIONS", default=8, at_least=1)
 DELIVERY_FINAL_AGE_SECONDS = read.number("DELIVERY_FINAL_AGE_SECONDS", default=2 * 86_400)
-DELIVERY_LEASE_SECONDS = read.number("DELIVERY_LEASE_SECONDS", default=120, at_least=1)
+DELIVERY_LEASE_SECONDS = read.number("DELIVERY_LEASE_SECONDS", default=120, at_least=110)
 DELIVERY_PRIVATE_MX = read.flag("DELIVERY_PRIVATE_MX", default=False)
 DNS_RESOLVERS = read.environment.list("DNS_RESOLVERS", default=[])
 DNS_PORT = read.number("DNS_PORT", default=53, at_least=1)

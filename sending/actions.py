@@ -1,6 +1,7 @@
 """Delivers what is due. Outcomes are events, not audit entries (`design.md` 3.6)."""
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -14,6 +15,7 @@ from django.utils import timezone
 
 from sending import outcomes, parcels, queue
 from sending.backoff import Schedule
+from sending.courier import DELIVERY_SECONDS
 from sending.models import DeliveryEvent, IdempotentRequest, Message
 from sending.parcels import Carried, Parcel
 from sending.serializers import content_of
@@ -21,6 +23,7 @@ from webhooks import actions as webhooks
 from webhooks.payloads import WebhookEvent
 
 CLAIMED_AT_ONCE = 200
+LONGEST_DELIVERY_SECONDS = DELIVERY_SECONDS + 5
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +31,10 @@ logger = logging.getLogger(__name__)
 def deliver_due(*, limit: int = CLAIMED_AT_ONCE) -> int:
     """Claim and deliver until nothing is due; how many recipients were tried."""
     put_lost_in_doubt(now=timezone.now())
-    tried = 0
-    while claimed := queue.claim(
-        limit=limit, lease_seconds=settings.DELIVERY_LEASE_SECONDS, now=timezone.now()
-    ):
-        _carry_all(parcels.pack(claimed))
+    tried, lease_seconds = 0, settings.DELIVERY_LEASE_SECONDS
+    while claimed := queue.claim(limit=limit, lease_seconds=lease_seconds, now=timezone.now()):
+        begin_by = time.monotonic() + lease_seconds - LONGEST_DELIVERY_SECONDS
+        _carry_all(parcels.pack(claimed, begin_by=begin_by))
         tried += len(claimed)
     return tried
 
@@ -57,11 +59,17 @@ def _carry_all(waiting: Sequence[Parcel]) -> None:
     running: set[Future[Carried]] = {_carriers().submit(parcels.carry, one) for one in waiting}
     while running:
         done, running = wait(running, return_when=FIRST_COMPLETED)
-        _record([future.result() for future in done])
+        carried = [future.result() for future in done]
+        _record([one for one in carried if one.was_begun])
+        queue.release(
+            [claim for one in carried if not one.was_begun for claim in one.parcel.claimed]
+        )
 
 
 @transaction.atomic
 def _record(carried: Sequence[Carried]) -> None:
+    if not carried:
+        return
     now, schedule = timezone.now(), Schedule(final_age_seconds=settings.DELIVERY_FINAL_AGE_SECONDS)
     all_told = [one for each in carried for one in outcomes.told(each, schedule=schedule, now=now)]
     ours = queue.report([one.report for one in all_told])

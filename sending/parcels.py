@@ -41,6 +41,8 @@ class Parcel:
     message: Message
     claimed: Sequence[Claimed]
     keys: Sequence[SigningKey]
+    # On the monotonic clock: begun any later, the delivery could outlive its lease.
+    begin_by: float
 
     @property
     def domain(self) -> str:
@@ -49,12 +51,16 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What became of a parcel, recipient by recipient."""
+    """What became of a parcel, recipient by recipient; nothing when it was not begun."""
 
     parcel: Parcel
     outcomes: Sequence[Outcome]
     signatures: Sequence[dict[str, str]]
     began_at: datetime
+
+    @property
+    def was_begun(self) -> bool:
+        return bool(self.outcomes)
 
 
 class KeyRing:
@@ -87,7 +93,7 @@ class KeyRing:
 _ring = KeyRing()
 
 
-def pack(claimed: Sequence[Claimed]) -> list[Parcel]:
+def pack(claimed: Sequence[Claimed], *, begin_by: float) -> list[Parcel]:
     """Group claims by message and destination, and read what they need: two queries for all."""
     groups: dict[tuple[UUID, str], list[Claimed]] = defaultdict(list)
     for one in claimed:
@@ -95,7 +101,7 @@ def pack(claimed: Sequence[Claimed]) -> list[Parcel]:
     messages = Message.objects.in_bulk({message_id for message_id, _ in groups})
     keys = _ring.of_domains(message.domain_id for message in messages.values())
     return [
-        Parcel(messages[message_id], group, keys[messages[message_id].domain_id])
+        Parcel(messages[message_id], group, keys[messages[message_id].domain_id], begin_by)
         for (message_id, _), group in groups.items()
     ]
 
@@ -103,6 +109,8 @@ def pack(claimed: Sequence[Claimed]) -> list[Parcel]:
 def carry(parcel: Parcel) -> Carried:
     """Build, sign and deliver. Touches no database, so it may run in any thread."""
     began_at = datetime.now(UTC)
+    if time.monotonic() > parcel.begin_by:
+        return Carried(parcel, [], [], began_at)
     try:
         content = _content(parcel.message)
         signed, signatures = _signed(content, parcel.keys)

@@ -56,6 +56,14 @@ RETURNING r.id
 """
 
 
+RELEASE = """
+UPDATE sending_recipient r
+SET state = 'queued', attempts = r.attempts - 1, lease_token = NULL, leased_until = NULL
+FROM unnest(%s::uuid[], %s::bigint[]) AS o (id, token)
+WHERE r.id = o.id AND r.state = 'sending' AND r.lease_token = o.token
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """A recipient under a lease of ours."""
@@ -109,6 +117,14 @@ def expire(*, limit: int, now: datetime) -> list[Lost]:
     with connection.cursor() as cursor:
         cursor.execute(EXPIRE, {"now": now, "limit": limit})
         return [Lost(*row) for row in cursor.fetchall()]
+
+
+def release(claims: Sequence[Claimed]) -> None:
+    """Give back what was claimed and not begun."""
+    if not claims:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(RELEASE, [[one.id for one in claims], [one.token for one in claims]])
 
 
 def report(reports: Sequence[Report]) -> set[UUID]:

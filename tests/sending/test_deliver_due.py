@@ -1,5 +1,6 @@
 """The send worker: claim, build, sign, deliver, record. It runs as role `worker`."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -241,6 +242,19 @@ def test_two_workers_one_winner(cast: Cast, domain: Domain, sink: SmtpSink) -> N
 def report_of(claimed: queue.Claimed) -> queue.Report:
     now = timezone.now()
     return queue.Report(claimed, "delivered", None, now, 250, "2.0.0", "taken")
+
+
+def test_what_could_not_begin_within_its_lease_is_given_back_untried(
+    cast: Cast, domain: Domain, sink: SmtpSink
+) -> None:
+    make_email(cast.hive)
+    with as_role("worker"):
+        claimed = queue.claim(limit=1, lease_seconds=1, now=timezone.now() + timedelta(seconds=1))
+        actions._carry_all(parcels.pack(claimed, begin_by=time.monotonic() - 1))
+
+    (recipient,) = of_hive(cast)
+    assert (recipient.state, recipient.attempts) == ("queued", 0)
+    assert sink.messages == events_of(cast) == []
 
 
 def test_a_message_that_cannot_be_built_stops_no_other(
