@@ -69,8 +69,17 @@ def refuse_taken(ports: Iterable[Port]) -> None:
         named = ", ".join(f"{port.number} ({port.name})" for port in taken)
         raise PortTaken(
             f"another program listens on port {named}. Stop it, or move all ports of this "
-            "checkout: QUEENSMTP_PORT_BASE=18000 make up"
+            f"checkout: QUEENSMTP_PORT_BASE={free_ports().base} make up"
         )
+
+
+def free_ports() -> Ports:
+    """A range of which nobody listens on a single port now."""
+    for base in range(18000, 60000, 1000):
+        ports = Ports(base)
+        if not any(is_taken(port) for port in ports.all()):
+            return ports
+    raise LocalError("no range of ports is free on this machine")
 
 
 def is_taken(port: Port) -> bool:

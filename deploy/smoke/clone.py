@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.local.checkout import ROOT, Checkout
-from deploy.local.ports import Ports, is_taken
+from deploy.local.ports import Ports, free_ports
 
 # Settings of the shell that would make the clone something else than a newcomer's.
 NOT_INHERITED = ("QUEENSMTP_", "DATABASE_", "REDIS_URL", "PYTHONPATH", "VIRTUAL_ENV", "MAKE")
@@ -66,14 +66,6 @@ def clean_clone(*, user: str | None) -> Iterator[Clone]:
             clone.make("reset")  # As root its data may lie outside the clone.
     finally:
         shutil.rmtree(folder)
-
-
-def free_ports() -> Ports:
-    for base in range(21000, 60000, 1000):
-        ports = Ports(base)
-        if not any(is_taken(port) for port in ports.all()):
-            return ports
-    raise RuntimeError("no free range of ports")
 
 
 def _give_to(user: str, folder: Path) -> None:

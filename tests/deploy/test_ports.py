@@ -1,3 +1,4 @@
+import re
 import socket
 
 import pytest
@@ -15,6 +16,16 @@ def test_a_taken_port_is_named_with_the_setting_that_moves_it(kind: int) -> None
         number = other.getsockname()[1]
         with pytest.raises(PortTaken, match=rf"{number} \(the demo's DNS\).*QUEENSMTP_PORT_BASE"):
             refuse_taken([Port("the demo's DNS", number, also_udp=True)])
+
+
+def test_the_advice_is_a_range_that_is_free() -> None:
+    with socket.create_server((HOST, 0)) as other:
+        port = Port("HTTPS", other.getsockname()[1])
+        with pytest.raises(PortTaken) as refusal:
+            refuse_taken([port])
+    base = re.search(r"QUEENSMTP_PORT_BASE=(\d+) make up", str(refusal.value))
+    assert base is not None
+    refuse_taken(read_ports({"QUEENSMTP_PORT_BASE": base[1]}).all())
 
 
 def test_a_lingering_connection_of_the_last_run_takes_no_port() -> None:
