@@ -173,9 +173,10 @@ class ServerFault(ApiError):
 
 
 class Unavailable(ApiError):
-    """A part that we need is down; the request did nothing."""
+    """A part that we need is down; whether the request did anything, nobody knows."""
 
-    status, message = 503, "The service cannot answer right now; try again."
+    status = 503
+    message = "The service cannot answer right now; try again with the same `Idempotency-Key`."
 
 
 class DeliveryFailure(Exception):

@@ -21,7 +21,8 @@ WEB_PROCESSES = read.number("WEB_PROCESSES", default=2, at_least=1)
 # --- Secrets -----------------------------------------------------------------------------------
 
 SECRET_KEY = read.secret("SECRET_KEY")
-KEY_PEPPERS = read.numbered_keys("KEY_PEPPERS")
+# Workers never see a key, and are not given what its digest is made with.
+KEY_PEPPERS = read.numbered_keys("KEY_PEPPERS") if PROCESS == "web" else []
 ENCRYPTION_KEYS = read.numbered_keys("ENCRYPTION_KEYS")
 # Only the sealer is given this one.
 AUDIT_SIGNING_KEY = read.optional_secret("AUDIT_SIGNING_KEY")
@@ -121,10 +122,10 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "queensmtp.middleware.RequestContext",
-    "auditlog.middleware.RequestAudit",
-    "sending.middleware.SendShortcut",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "auditlog.middleware.RequestAudit",
+    "sending.middleware.SendShortcut",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -434,3 +434,12 @@ def test_one_query_for_the_key_and_one_statement_for_the_rest(
 
     assert len(seen) == 2
     assert len(others) == 0
+
+
+def test_the_short_way_carries_the_security_headers_too(
+    client: Client, cast: Cast, token: str
+) -> None:
+    response = post(client, token, BODY)
+
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in response["Content-Security-Policy"]
