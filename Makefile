@@ -38,7 +38,7 @@ imports: venv
 	@$(LOCAL) run $(VENV)/lint-imports
 
 migrations: venv
-	@$(LOCAL) run $(VENV)/python manage.py makemigrations --check --dry-run
+	@QUEENSMTP_PROCESS=owner $(LOCAL) run $(VENV)/python manage.py makemigrations --check --dry-run
 
 smoke: venv ## `make up` from a clean clone of HEAD, looked at from outside.
 	@$(VENV)/python -m deploy.smoke $(SMOKE)
