@@ -42,6 +42,11 @@ class Console:
         self.page.get_by_role("button", name="Sign in", exact=True).click()
         self.page.wait_for_url(f"{self.url}/console")
 
+    def sign_out(self) -> None:
+        self.open("/accounts/logout/")
+        self.page.get_by_role("main").get_by_role("button", name="Sign out").click()
+        self.page.wait_for_url(f"{self.url}/accounts/login/")
+
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:

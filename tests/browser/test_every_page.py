@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from accounts import actions
+from accounts.roles import Role
+from queensmtp.tenancy import tenant
 from tests.browser.conftest import Console
-from tests.browser.scene import Scene, play
+from tests.browser.scene import play
 from tests.factories.cast import Cast
 
 AXE = (Path(__file__).parent / "axe.min.js").read_text()
@@ -56,8 +59,13 @@ AFTER_SIGN_IN = {
 
 def look(console: Console, name: str, path: str, *, theme: str) -> list[str]:
     """What is wrong with a page, each thing in one line."""
-    page, found = console.page, []
     console.open(path)
+    return inspect(console, name, theme=theme)
+
+
+def inspect(console: Console, name: str, *, theme: str) -> list[str]:
+    """What is wrong with the page that the window shows."""
+    page, found = console.page, []
     for width_name, width in WIDTHS.items():
         page.set_viewport_size({"width": width, "height": 900})
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
@@ -101,4 +109,52 @@ def test_an_empty_account_shows_first_steps(
     assert not found, "\n".join(found)
 
 
-__all__ = ["Scene"]
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pages_behind_forms_are_sound(
+    live_cast: Cast, open_console: Callable[..., Console], theme: str
+) -> None:
+    console = open_console(color_scheme=theme)
+    page = console.page
+    console.sign_in(live_cast.alice.user)
+    found = []
+
+    page.get_by_text("Alice", exact=True).click()
+    found += inspect(console, "menu", theme=theme)
+
+    console.open("/console/keys/new")
+    page.get_by_label("Allowed addresses").fill("10.0.0.1/8")
+    page.get_by_role("button", name="Review").click()
+    found += inspect(console, "key-create-wrong", theme=theme)
+
+    page.get_by_label("Name").fill("Shop, checkout mails")
+    page.get_by_label("Allowed addresses").fill("203.0.113.0/24")
+    page.get_by_role("button", name="Review").click()
+    found += inspect(console, "key-summary", theme=theme)
+
+    page.get_by_role("button", name="Create this key").click()
+    found += inspect(console, "key-created", theme=theme)
+
+    page.get_by_role("link", name="I have stored it").click()
+    page.get_by_role("link", name="Revoke").click()
+    found += inspect(console, "key-revoke-dialog", theme=theme)
+
+    page.get_by_role("button", name="Keep it").click()
+    console.sign_out()
+    console.open("/accounts/login/")
+    page.get_by_label("E-mail").fill("alice@alice.example")
+    page.get_by_label("Password").fill("not the password at all")
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    found += inspect(console, "sign-in-wrong", theme=theme)
+    assert not found, "\n".join(found)
+
+
+def test_a_refused_page_is_sound(live_cast: Cast, open_console: Callable[..., Console]) -> None:
+    with tenant(live_cast.hive.pk):
+        actions.change_role(
+            membership=live_cast.bob.membership, role=Role.COMPLIANCE, by=live_cast.alice.actor
+        )
+    console = open_console(color_scheme="light")
+    console.sign_in(live_cast.bob.user)
+    found = look(console, "error-403", "/console/keys", theme="light")
+    console.errors.clear()
+    assert not found, "\n".join(found)
