@@ -13,7 +13,7 @@ from accounts.requests import ConsoleRequest
 from accounts.roles import Right
 from accounts.stepup import requires_step_up
 from apikeys import actions, allowlist, tickets, usage
-from apikeys.errors import AlreadyRotating, KeyIsDead
+from apikeys.errors import AlreadyRotating, KeyIsDead, KeyRowChanged
 from apikeys.forms import KeyForm, RevokeForm, RotateForm
 from apikeys.models import ApiKey, KeyStatus
 from apikeys.tokens import Environment, Token
@@ -106,7 +106,7 @@ def key_rotate(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
             successor, token = actions.rotate(
                 by=request.actor, key=key, overlap_seconds=form.overlap_seconds
             )
-        except (AlreadyRotating, KeyIsDead) as refusal:
+        except (AlreadyRotating, KeyIsDead, KeyRowChanged) as refusal:
             form.add_error(None, refusal.message)
         else:
             return _reveal(request, successor, token, predecessor=_key(request, key_id))
@@ -204,6 +204,8 @@ def _reveal(
         "token": token.text,
         "predecessor": predecessor,
         "api_url": f"{settings.CONSOLE_URL}/v1",
+        # The embedded platform signs its own certificate, which curl must be shown.
+        "ca_file": settings.LOCAL_CA_FILE if settings.MODE == "embedded" else "",
     }
     response = render(request, "apikeys/created.html", context)
     response.headers["Cache-Control"] = "no-store, private"

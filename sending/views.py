@@ -16,6 +16,7 @@ from accounts.requests import ConsoleRequest
 from accounts.roles import Right
 from apikeys.models import ApiKey
 from auditlog import actions as audit
+from domains.models import Domain
 from queensmtp.actors import Target
 from queensmtp.console import requires_right
 from queensmtp.errors import ApiError
@@ -49,7 +50,7 @@ def home(request: ConsoleRequest) -> HttpResponse:
             "done_count": sum(step.is_done for step in steps),
             "is_welcome_shown": onboarding.is_shown(request, steps),
             "rows": _newest(request),
-            "api_url": f"{settings.CONSOLE_URL}/v1",
+            "send": _how_to_send(request),
         },
     )
 
@@ -77,7 +78,7 @@ def message_list(request: ConsoleRequest) -> HttpResponse:
             "rows": _rows(shown.rows),
             "older": _older(request, shown),
             "newer": _newer(request, shown),
-            "api_url": f"{settings.CONSOLE_URL}/v1",
+            "send": _how_to_send(request),
         },
     )
 
@@ -149,6 +150,16 @@ def _newest(request: ConsoleRequest) -> list["Row"]:
     if request.membership is None or not request.membership.has(Right.MESSAGES_READ):
         return []
     return _rows(_messages(request).defer("content").order_by("-pk")[:NEWEST])
+
+
+def _how_to_send(request: ConsoleRequest) -> dict[str, str]:
+    """What the ready-made command needs to work when it is pasted."""
+    domain = Domain.objects.filter(account=request.account).verified().first()
+    return {
+        "api_url": f"{settings.CONSOLE_URL}/v1",
+        "ca_file": settings.LOCAL_CA_FILE if settings.MODE == "embedded" else "",
+        "domain": domain.name if domain else "your-domain.example",
+    }
 
 
 @dataclass(frozen=True)
