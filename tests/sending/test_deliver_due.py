@@ -254,7 +254,8 @@ def test_what_could_not_begin_within_its_lease_is_given_back_untried(
 
     (recipient,) = of_hive(cast)
     assert (recipient.state, recipient.attempts) == ("queued", 0)
-    assert sink.messages == events_of(cast) == []
+    assert sink.messages == []
+    assert events_of(cast) == []
 
 
 def test_a_message_that_cannot_be_built_stops_no_other(
