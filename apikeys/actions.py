@@ -13,7 +13,7 @@ from django.utils import timezone
 from apikeys import rights as key_rights
 from apikeys import tokens
 from apikeys.audit import Event
-from apikeys.errors import AboveCeiling, AlreadyRotating, KeyIsDead, OwnKey
+from apikeys.errors import AboveCeiling, AlreadyRotating, KeyIsDead, KeyRowChanged, OwnKey
 from apikeys.models import ApiKey
 from apikeys.policy import KeyRecord
 from apikeys.rights import Rights
@@ -68,6 +68,7 @@ def rotate(
         raise refuse_field("overlap_seconds", "out_of_range", message)
     old = _locked(key)
     _must_live(old)
+    _must_be_as_sealed(old)
     if old.replaced_by_id is not None:
         raise AlreadyRotating
     rights = rights_of(old)
@@ -133,6 +134,7 @@ def update(
         raise OwnKey
     found = _locked(key)
     _must_live(found)
+    _must_be_as_sealed(found)
     # Whoever may edit a key could have copied its token: its present rights count too.
     _stay_below(creator, rights_of(found), Environment(found.environment))
     before = _facts(found)
@@ -195,8 +197,10 @@ def _mint(
 
 def _seal(key: ApiKey) -> None:
     """Cover the row's deciding columns with a MAC; see `policy.KeyRecord.expected_mac`."""
-    pepper = dict(settings.KEY_PEPPERS)[key.pepper_version]
-    key.mac = record_of(key).expected_mac(pepper=pepper)
+    pepper = dict(settings.KEY_PEPPERS).get(key.pepper_version)
+    # Without its pepper a key is dead as it stands; it can still be revoked.
+    if pepper is not None:
+        key.mac = record_of(key).expected_mac(pepper=pepper)
 
 
 def _save(key: ApiKey, *columns: str) -> None:
@@ -211,6 +215,14 @@ def _locked(key: ApiKey) -> ApiKey:
 def _must_live(key: ApiKey) -> None:
     if key.is_dead:
         raise KeyIsDead
+
+
+def _must_be_as_sealed(key: ApiKey) -> None:
+    """A new MAC over a row that somebody else changed would make that change good."""
+    pepper = dict(settings.KEY_PEPPERS).get(key.pepper_version)
+    record = record_of(key)
+    if pepper is None or not tokens.same(record.expected_mac(pepper=pepper), record.mac):
+        raise KeyRowChanged
 
 
 def _stay_below(creator: KeyRecord | None, rights: Rights, environment: Environment) -> None:

@@ -29,6 +29,8 @@ SETTABLE = {
     "allow_wide_cidrs",
 }
 FILTERS = {"limit", "after", "before", "environment", "status"}
+# Enough to mend a request by; one for each would make a small request a huge answer.
+NAMED_AT_MOST = 100
 
 
 class Keys(ApiView):
@@ -137,10 +139,10 @@ def _object(request: ApiRequest) -> Mapping[str, Any]:
 
 def _refuse_unknown(given: Mapping[str, Any], known: set[str]) -> None:
     """A typo must never open a key or widen a query."""
+    unknown = [name for name in given if name not in known]
     problems = [
         FieldError(name[:100], "unknown", "there is no such field.")
-        for name in given
-        if name not in known
+        for name in unknown[:NAMED_AT_MOST]
     ]
     if problems:
         message = f"`{problems[0].field}`: {problems[0].message}"

@@ -14,6 +14,15 @@ class KeyIsDead(Conflict):
     message = "This key is expired or revoked; create a new one instead."
 
 
+class KeyRowChanged(Conflict):
+    """The stored row is not the one that was sealed: nothing may be built upon it."""
+
+    message = (
+        "This key's row in the database was changed by something other than QueenSMTP, so the "
+        "key is dead. Revoke it, create a new one, and look into who can write to the database."
+    )
+
+
 class AlreadyRotating(Conflict):
     """A key has one successor at most."""
 

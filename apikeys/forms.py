@@ -1,5 +1,5 @@
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -160,7 +160,7 @@ class KeyForm(forms.Form):
             self.add_error("expires_on", "Give the date.")
             return None
         midnight = datetime.combine(cleaned["expires_on"], datetime.min.time())
-        return timezone.make_aware(midnight).astimezone(UTC).isoformat()
+        return timezone.make_aware(midnight).isoformat()
 
     def _labels(self, text: str) -> dict[str, str]:
         found = {}

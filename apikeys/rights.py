@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from apikeys import allowlist
@@ -15,9 +15,11 @@ from queensmtp.scopes import ALL, Scope, granted
 NAME_LIMIT, NOTES_LIMIT, LABEL_LIMIT, LABELS_MAXIMUM = 100, 2_000, 64, 16
 RATE_MAXIMUM, PERIOD_MAXIMUM = 100_000, 86_400
 LIST_MAXIMUM = 100
+# Far from the end of Python's calendar, which a viewer's time zone must not cross.
+LATEST_EXPIRY = datetime(3000, 1, 1, tzinfo=UTC)
 # Labels become filters and groups of reports; the name is a word, the value any short text.
 LABEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,63}")
-RECIPIENT = re.compile(r"([^\s@,<>\"]{1,64})?@[a-z0-9-]+(\.[a-z0-9-]+)+")
+RECIPIENT = re.compile(r"([^\s@,<>\"\x00-\x1f\x7f]{1,64})?@[a-z0-9-]+(\.[a-z0-9-]+)+")
 DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
@@ -185,6 +187,8 @@ def _strings(body: Mapping[str, Any], name: str, reading: Reading) -> tuple[str,
         reading.refuse(name, "empty", "an empty list would allow nothing; leave it out instead.")
     if name != "allowed_cidrs" and len(values) > LIST_MAXIMUM:
         reading.refuse(name, "too_many", f"give at most {LIST_MAXIMUM}.")
+        # No more is looked at: a problem for each would make a small request a huge answer.
+        values = values[:LIST_MAXIMUM]
     if name != "allowed_cidrs" and len(set(values)) != len(values):
         reading.refuse(name, "repeated", "each may stand only once.")
     return tuple(values)
@@ -224,13 +228,17 @@ def _expiry(value: Any, now: datetime, reading: Reading) -> datetime | None:
     if value is None:
         return None
     try:
-        expires_at = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        given = datetime.fromisoformat(value)
+        expires_at = given.astimezone(UTC) if given.tzinfo else None
+    except (TypeError, ValueError, OverflowError):
         expires_at = None
-    if expires_at is None or expires_at.tzinfo is None:
+    if expires_at is None:
         message = "give an ISO 8601 time with an offset, such as 2027-01-31T00:00:00Z."
         reading.refuse("expires_at", "invalid", message)
         return None
     if expires_at <= now:
         reading.refuse("expires_at", "in_the_past", "give a time that is yet to come.")
+    elif expires_at > LATEST_EXPIRY:
+        message = f"give a time before {LATEST_EXPIRY.year}, or leave it out."
+        reading.refuse("expires_at", "too_late", message)
     return expires_at
