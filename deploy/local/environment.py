@@ -12,7 +12,8 @@ from deploy.local.errors import LocalError
 from deploy.local.ports import Ports
 
 DATABASE_URLS = ("DATABASE_URL", "DATABASE_WORKER_URL", "DATABASE_OWNER_URL")
-SECRETS = ("SECRET_KEY", "KEY_PEPPERS", "ENCRYPTION_KEYS")
+# What only some processes are given.
+NARROW = ("KEY_PEPPERS", "AUDIT_SIGNING_KEY")
 # What belongs to the shell that typed `make` and would mislead our Python.
 NOT_INHERITED = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")
 
@@ -48,7 +49,7 @@ def shared(
     addresses: Addresses,
     environ: Mapping[str, str],
 ) -> dict[str, str]:
-    """What every process gets. A setting that the user made stands; the log key is left out."""
+    """What every process gets. A setting that the user made stands."""
     ours = {
         "QUEENSMTP_MODE": "embedded",
         "QUEENSMTP_VAR": str(checkout.var),
@@ -68,42 +69,58 @@ def shared(
         "DJANGO_SETTINGS_MODULE": "queensmtp.settings",
         "PYTHONUNBUFFERED": "1",
     }
-    for name in SECRETS:
-        if not environ.get(name):
-            ours[f"{name}_FILE"] = str(checkout.secrets / name.lower())
+    for name in ("SECRET_KEY", "ENCRYPTION_KEYS"):
+        ours.update(_secret(name, checkout, environ))
     return {**ours, **_inherited(environ)}
 
 
-def of_process(kind: str, addresses: Addresses) -> dict[str, str]:
-    """Each kind of process gets the address of its own role and of no other."""
-    url = {"web": addresses.app, "worker": addresses.worker, "owner": addresses.owner}[kind]
-    name = {"web": "DATABASE_URL", "worker": "DATABASE_WORKER_URL", "owner": "DATABASE_OWNER_URL"}
-    return {"QUEENSMTP_PROCESS": kind, name[kind]: url}
+def of_process(
+    kind: str, checkout: Checkout, addresses: Addresses, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """Each kind gets the address of its own role and no other; peppers only where keys are read."""
+    own = {"QUEENSMTP_PROCESS": kind}
+    match kind:
+        case "web":
+            peppers = _secret("KEY_PEPPERS", checkout, environ)
+            return {**own, **peppers, "DATABASE_URL": addresses.app}
+        case "worker":
+            return {**own, "DATABASE_WORKER_URL": addresses.worker}
+        case "owner":
+            return {**own, "DATABASE_OWNER_URL": addresses.owner}
+    raise ValueError(kind)
 
 
 def of_sealer(checkout: Checkout, environ: Mapping[str, str]) -> dict[str, str]:
     """The log key, for the one process that signs checkpoints."""
-    if given := environ.get("AUDIT_SIGNING_KEY"):
-        return {"AUDIT_SIGNING_KEY": given}
-    return {"AUDIT_SIGNING_KEY_FILE": str(checkout.secrets / secret_files.AUDIT_SIGNING_KEY)}
+    return _secret("AUDIT_SIGNING_KEY", checkout, environ)
 
 
 def of_command(
     checkout: Checkout, addresses: Addresses, environ: Mapping[str, str]
 ) -> dict[str, str]:
-    """For tests and for commands typed by hand: every role, and the log key."""
-    urls = {
+    """For tests and for commands typed by hand: every role and every secret."""
+    given = {
+        **_secret("KEY_PEPPERS", checkout, environ),
+        **of_sealer(checkout, environ),
         "DATABASE_URL": addresses.app,
         "DATABASE_WORKER_URL": addresses.worker,
         "DATABASE_OWNER_URL": addresses.owner,
+        "DATABASE_ADMIN_URL": addresses.superuser,
     }
-    if addresses.superuser:
-        urls["DATABASE_ADMIN_URL"] = addresses.superuser
-    return {**urls, **of_sealer(checkout, environ)}
+    return {name: value for name, value in given.items() if value}
+
+
+def _secret(name: str, checkout: Checkout, environ: Mapping[str, str]) -> dict[str, str]:
+    """The user's own, however it was given; else the one that was made for this checkout."""
+    for given in (f"{name}_FILE", name):
+        if environ.get(given):
+            return {given: environ[given]}
+    return {f"{name}_FILE": str(checkout.secrets / name.lower())}
 
 
 def _inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    left_out = {*NOT_INHERITED, *DATABASE_URLS, "AUDIT_SIGNING_KEY", "AUDIT_SIGNING_KEY_FILE"}
+    narrow = {variable for name in NARROW for variable in (name, f"{name}_FILE")}
+    left_out = {*NOT_INHERITED, *DATABASE_URLS, "DATABASE_ADMIN_URL", *narrow}
     return {name: value for name, value in environ.items() if name not in left_out and value}
 
 

@@ -170,7 +170,7 @@ class Platform:
         return launch(name, command, env=env, cwd=self._checkout.root, log=log)
 
     def _environment(self, kind: str, further: Mapping[str, str]) -> dict[str, str]:
-        own = environment.of_process(kind, self._addresses)
+        own = environment.of_process(kind, self._checkout, self._addresses, self._environ)
         return {**self._shared, **own, **further}
 
     def _finish(self, *steps: Child) -> None:
