@@ -7,6 +7,7 @@ class Event(StrEnum):
     ROTATED = "api_key.rotated"
     OVERLAP_ENDED = "api_key.overlap_ended"
     REVOKED = "api_key.revoked"
+    LEAKED = "api_key.leaked"
     READ = "api_key.read"
     LISTED = "api_key.listed"
 
@@ -17,6 +18,7 @@ SENTENCES: dict[str, str] = {
     Event.ROTATED: "rotated the API key {target}",
     Event.OVERLAP_ENDED: "ended the overlap of the API key {target}",
     Event.REVOKED: "revoked the API key {target}",
+    Event.LEAKED: "revoked the API key {target}, which was reported as leaked",
     Event.READ: "read the API key {target}",
     Event.LISTED: "listed API keys",
 }

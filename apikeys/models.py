@@ -140,3 +140,19 @@ class ApiKey(models.Model):
         if self.rate_requests is None:
             return None
         return {"requests": self.rate_requests, "per_seconds": self.rate_per_seconds}
+
+
+class LeakedKey(models.Model):
+    """A key that was reported as leaked and revoked for it. While the row stands, mail of the
+    key is held: `sending` asks here before each delivery (role worker, which sees no keys)."""
+
+    key = models.OneToOneField(
+        ApiKey, on_delete=models.PROTECT, primary_key=True, related_name="leak", db_constraint=False
+    )
+    account = models.ForeignKey("accounts.Account", on_delete=models.PROTECT, related_name="+")
+    source = models.CharField(max_length=100, blank=True, default="")
+    url = models.CharField(max_length=2_000, blank=True, default="")
+    reported_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return f"{self.key_id}"
