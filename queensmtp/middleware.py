@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpResponse
 
 from queensmtp.actors import Origin
@@ -25,9 +27,20 @@ class RequestContext:
 
     def __call__(self, request: TracedRequest) -> HttpResponse:
         request.origin = origin_of(request)
+        _take_body(request)
         response = self.get_response(request)
         response["X-Request-Id"] = request.origin.request_id
         return response
+
+
+def _take_body(request: TracedRequest) -> None:
+    """Wait for the whole body before anybody asks who calls.
+
+    A key or a session is judged when its request is complete: a body that trickles in must not
+    act with rights that were read when it began, and were taken away since.
+    """
+    with suppress(RequestDataTooBig):  # Whoever reads it is told so, after the other gates.
+        _ = request.body
 
 
 def origin_of(request: TracedRequest) -> Origin:
