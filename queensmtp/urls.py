@@ -5,12 +5,14 @@ from django.urls import include, path
 from accounts import urls as accounts
 from apikeys import urls as apikeys
 from auditlog import urls as auditlog
+from domains import urls as domains
 from queensmtp import docs_views, error_views, health
 from sending import urls as sending
 from webhooks import urls as webhooks
 
 api_urlpatterns = [
     *apikeys.api_urlpatterns,
+    *domains.api_urlpatterns,
     *sending.api_urlpatterns,
     *webhooks.api_urlpatterns,
     *auditlog.api_urlpatterns,
