@@ -28,7 +28,7 @@ SETTABLE = {
     "notes",
     "allow_wide_cidrs",
 }
-FILTERS = {"limit", "after", "before", "environment", "status"}
+FILTERS = {"limit", "after", "before", "environment", "status", "label"}
 # Enough to mend a request by; one for each would make a small request a huge answer.
 NAMED_AT_MOST = 100
 
@@ -162,6 +162,8 @@ def _filtered(request: ApiRequest) -> Any:
             choices = ", ".join(KeyStatus.values)
             raise refuse_field("status", "unknown", f"choose one of {choices}.")
         rows = rows.in_status(KeyStatus(status), timezone.now())
+    for label in query.getlist("label"):
+        rows = rows.filter(labels__contains=rights.read_label(label))
     return rows
 
 

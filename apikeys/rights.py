@@ -9,7 +9,7 @@ from typing import Any
 from apikeys import allowlist
 from apikeys.policy import KeyRecord
 from apikeys.tokens import Environment
-from queensmtp.errors import FieldError, ValidationFailed
+from queensmtp.errors import FieldError, ValidationFailed, refuse_field
 from queensmtp.scopes import ALL, Scope, granted
 
 NAME_LIMIT, NOTES_LIMIT, LABEL_LIMIT, LABELS_MAXIMUM = 100, 2_000, 64, 16
@@ -162,6 +162,14 @@ def read_labels(body: Mapping[str, Any], reading: Reading) -> dict[str, str]:
             message = f"names and values are short texts of at most {LABEL_LIMIT} characters."
             reading.refuse(f"labels.{name[:LABEL_LIMIT]}", "invalid", message)
     return labels
+
+
+def read_label(text: str) -> dict[str, str]:
+    """A label to look for, written `name:value` as in the audit log."""
+    name, _, value = text.partition(":")
+    if not LABEL_NAME.fullmatch(name) or not _is_label_value(value):
+        raise refuse_field("label", "invalid", "give a label as name:value.")
+    return {name: value}
 
 
 def read_environment(body: Mapping[str, Any], reading: Reading) -> Environment:

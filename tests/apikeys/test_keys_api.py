@@ -264,6 +264,31 @@ def test_lists_newest_first_by_status(client: Client, cast: Cast, token: str) ->
     assert call(client, "GET", "?satus=revoked", token).status_code == 422
 
 
+def test_lists_the_keys_that_carry_every_label_asked_for(
+    client: Client, cast: Cast, token: str
+) -> None:
+    for labels in ({"unit": "retail"}, {"unit": "retail", "client": "a:b"}, {"unit": "Retail"}):
+        call(client, "POST", "", token, BODY | {"labels": labels})
+    call(client, "POST", "", make_key(cast.wasp)[1], BODY | {"labels": {"unit": "retail"}})
+
+    def found(query: str) -> list[dict[str, str]]:
+        response = call(client, "GET", f"?{query}", token)
+        return [one["labels"] for one in response.json()["data"]]
+
+    both = {"unit": "retail", "client": "a:b"}
+    assert found("label=unit:retail") == [both, {"unit": "retail"}]
+    assert found("label=unit:retail&label=client:a:b&environment=production") == [both]
+    assert found("label=unit:wholesale") == found("label=client:retail") == []
+
+
+@pytest.mark.parametrize("label", ["", "unit", "unit:", ":retail", "1:x", "unit:%00", "u" * 99])
+def test_refuses_a_label_that_is_none(client: Client, token: str, label: str) -> None:
+    response = call(client, "GET", f"?label=unit:retail&label={label}", token)
+
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] == "label"
+
+
 def test_pages_by_cursor(client: Client, cast: Cast, token: str) -> None:
     for _ in range(4):
         make_key(cast.hive)
