@@ -29,6 +29,15 @@ def test_signing_in_and_out_is_recorded(cast: Cast) -> None:
         assert (entry.actor_label, entry.ip) == ("bob@bob.example", "127.0.0.1")
 
 
+def test_the_cookie_of_a_session_that_ended_opens_nothing(cast: Cast) -> None:
+    client = sign_in(cast.bob.user)
+    kept = client.cookies["__Host-session"].value
+    post(client, "/accounts/logout/")
+    thief = Client()
+    thief.cookies["__Host-session"] = kept
+    assert get(thief, "/console").status_code == 302
+
+
 def test_a_failed_sign_in_is_recorded_for_the_person_s_account(cast: Cast, client: Client) -> None:
     assert post(client, LOGIN, TRY).status_code == 200
     [entry] = entries(cast, "user.sign_in_failed")

@@ -3,7 +3,8 @@
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Console
-from tests.factories.cast import Cast
+from tests.browser.inspection import inspect, look
+from tests.factories.cast import PASSWORD, Cast
 
 AUTHENTICATOR = {
     "protocol": "ctap2",
@@ -33,10 +34,21 @@ def test_a_passkey_is_added_and_signs_in_without_a_password(
     page.get_by_label("Passwordless").check()
     page.locator("#mfa_webauthn_add").click()
     expect(page.get_by_role("heading", name="Recovery Codes")).to_be_visible()
+    found = inspect(console, "recovery-codes", theme="light")
+    found += look(console, "passkeys", "/accounts/2fa/webauthn/", theme="light")
+    found += look(console, "second-factor-on", "/accounts/2fa/", theme="light")
+    assert not found, "\n".join(found)
 
     page.get_by_text("Alice", exact=True).click()
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/accounts/login/")
+    page.get_by_label("E-mail").fill("alice@alice.example")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    found = inspect(console, "second-step", theme="light")
+    assert not found, "\n".join(found)
+
+    console.open("/accounts/login/")
     page.get_by_role("button", name="Sign in with a passkey").click()
     page.wait_for_url(f"{console.url}/console")
     expect(page.get_by_role("heading", name="Hive")).to_be_visible()
