@@ -231,6 +231,8 @@ SPECTACULAR_SETTINGS = {
 
 KEY_RATE_REQUESTS = read.number("KEY_RATE_REQUESTS", default=100, at_least=1)
 KEY_RATE_BURST = read.number("KEY_RATE_BURST", default=500, at_least=1)
+# Who may sign reports to /v1/leaked-keys/github.
+GITHUB_SECRET_SCANNING_KEYS = read.signing_keys("GITHUB_SECRET_SCANNING_KEYS")
 
 # --- Sending -----------------------------------------------------------------------------------
 
@@ -331,7 +333,12 @@ DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "QueenSMTP <no-reply@l
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "plain": {
+            "()": "queensmtp.redaction.SecretlessFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "INFO"},
 }
