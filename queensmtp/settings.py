@@ -231,8 +231,6 @@ SPECTACULAR_SETTINGS = {
 
 KEY_RATE_REQUESTS = read.number("KEY_RATE_REQUESTS", default=100, at_least=1)
 KEY_RATE_BURST = read.number("KEY_RATE_BURST", default=500, at_least=1)
-# Who may sign reports to /v1/leaked-keys/github.
-GITHUB_SECRET_SCANNING_KEYS = read.signing_keys("GITHUB_SECRET_SCANNING_KEYS")
 
 # --- Sending -----------------------------------------------------------------------------------
 
