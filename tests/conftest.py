@@ -3,6 +3,7 @@
 import functools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,6 +18,14 @@ from queensmtp import configuration, ratelimit, valkey
 from queensmtp.tenancy import PLATFORM_ACCOUNT_ID, tenant
 from tests.factories.cast import Cast, make_cast
 from tests.roles import as_role
+
+BROWSER_TESTS = Path(__file__).parent / "browser"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The browser comes last: Playwright leaves an event loop running in the main thread, in
+    which no later test could start one of its own."""
+    items.sort(key=lambda item: item.path.is_relative_to(BROWSER_TESTS))
 
 
 def _connect_as(variable: str, options: dict[str, Any]) -> None:
