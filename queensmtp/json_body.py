@@ -1,7 +1,7 @@
 """Reads a JSON request body, strictly (`threats.md` C10).
 
-Refused: anything but UTF-8, NaN and infinities, lone surrogates, depth over 100, names given
-twice. An empty body is an empty object, since Node's client sends none where it has no fields.
+Refused: anything but UTF-8, NaN and infinities, lone surrogates, depth over 100, lists and
+objects without end, names given twice. An empty body is an empty object, since Node's client sends none where it has no fields.
 """
 
 import json
@@ -14,12 +14,17 @@ import orjson
 from queensmtp.errors import MalformedRequest
 
 MAXIMUM_DEPTH = 100
+# Each list or object costs a hundred times its bytes, twice; brackets inside texts count too,
+# and there is room for those of any e-mail.
+MAXIMUM_BRACKETS = 500_000
 
 
 def read(body: bytes) -> Any:
     """The parsed body; MalformedRequest says what is wrong and where."""
     if not body:
         return {}
+    if body.count(b"[") + body.count(b"{") > MAXIMUM_BRACKETS:
+        raise MalformedRequest("The request body holds too many lists and objects.")
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
