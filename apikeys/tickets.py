@@ -6,10 +6,12 @@ second key is made and no token is shown. Nothing secret is kept.
 
 import secrets
 
+from django.core.cache import cache
 from django.http import HttpRequest
 
 SESSION_KEY = "key_tickets"
 KEPT = 20
+REMEMBERED_SECONDS = 600
 
 
 def issue(request: HttpRequest) -> str:
@@ -26,4 +28,5 @@ def redeem(request: HttpRequest) -> bool:
         return False
     tickets.remove(posted)
     request.session[SESSION_KEY] = tickets
-    return True
+    # Sessions are not locked: of two posts at the same moment, the cache lets one through.
+    return cache.add(f"key-ticket:{posted}", 1, timeout=REMEMBERED_SECONDS)

@@ -58,5 +58,15 @@ if (menu) {
   });
 }
 
+// A second click must not send a form again: it could hide the page that shows a new key.
+for (const form of document.querySelectorAll("form[method=post]")) {
+  let isSent = false;
+  form.addEventListener("submit", (event) => {
+    if (isSent) event.preventDefault();
+    isSent = true;
+  });
+  addEventListener("pageshow", () => { isSent = false; });
+}
+
 const summary = document.querySelector(".error-summary");
 if (summary) summary.focus();

@@ -76,6 +76,19 @@ def test_the_same_form_makes_no_second_key(alice: Client, cast: Cast) -> None:
     only_key(cast)
 
 
+def test_two_posts_at_the_same_moment_make_one_key(alice: Client, cast: Cast) -> None:
+    summary = post(alice, NEW, {**FORM, "step": "review"})
+    form = {**hidden_fields(summary), "step": "create"}
+    session = alice.session
+    tickets_before = dict(session.items())
+    post(alice, NEW, form)
+    session = alice.session
+    session.update(tickets_before)
+    session.save()
+    assert not tokens.PATTERN.search(text(alice.post(NEW, form, secure=True, follow=True)))  # type: ignore[arg-type]
+    only_key(cast)
+
+
 def test_the_token_is_on_no_other_page(alice: Client, cast: Cast) -> None:
     token, _ = create(alice)
     key = only_key(cast)

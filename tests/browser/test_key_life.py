@@ -45,6 +45,16 @@ def test_a_new_key_is_seen_once_and_never_again(live_cast: Cast, console: Consol
         assert ApiKey.objects.count() == 1
 
 
+def test_an_impatient_second_click_does_not_lose_the_key(live_cast: Cast, console: Console) -> None:
+    console.sign_in(live_cast.alice.user)
+    page = console.page
+    console.open("/console/keys/new")
+    page.get_by_label("Name").fill("Shop")
+    page.get_by_role("button", name="Review").click()
+    page.get_by_role("button", name="Create this key").dblclick()
+    expect(page.locator("#token")).to_have_text(TOKEN)
+
+
 def test_the_copy_button_says_that_it_copied(live_cast: Cast, console: Console) -> None:
     console.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     console.sign_in(live_cast.alice.user)
