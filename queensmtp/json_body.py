@@ -1,7 +1,8 @@
 """Reads a JSON request body, strictly (`threats.md` C10).
 
 Refused: anything but UTF-8, NaN and infinities, lone surrogates, depth over 100, lists and
-objects without end, names given twice. An empty body is an empty object, since Node's client sends none where it has no fields.
+objects without end, names given twice. An empty body is an empty object, since Node's client
+sends none where it has no fields.
 """
 
 import json
