@@ -10,6 +10,7 @@ class Event(StrEnum):
     LEAKED = "api_key.leaked"
     READ = "api_key.read"
     LISTED = "api_key.listed"
+    WRONG_SECRET_PRESENTED = "api_key.wrong_secret_presented"
 
 
 SENTENCES: dict[str, str] = {
@@ -21,4 +22,5 @@ SENTENCES: dict[str, str] = {
     Event.LEAKED: "revoked the API key {target}, which was reported as leaked",
     Event.READ: "read the API key {target}",
     Event.LISTED: "listed API keys",
+    Event.WRONG_SECRET_PRESENTED: "saw wrong secrets presented for the API key {target}",
 }

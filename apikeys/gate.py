@@ -1,20 +1,26 @@
 """Reads the key that a request presents: one indexed query, no cache, so revocation is instant."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
-from apikeys import policy, tokens
+from apikeys import policy, tokens, wrong_secrets
 from apikeys.policy import KeyRecord, Reason, Refusal
 from queensmtp import hot
 from queensmtp.actors import Actor, Origin
 from queensmtp.errors import InvalidApiKey, MissingApiKey
 
 LOOK_UP = "SELECT * FROM api_key_by_public_id(%s)"
+LOOK_UP_MANY = (
+    "SELECT found.* FROM unnest(%s::text[]) AS wanted (id)"
+    " CROSS JOIN LATERAL api_key_by_public_id(wanted.id) AS found"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,8 @@ def present(text: str, *, origin: Origin, now: datetime | None = None) -> Presen
         now=now or timezone.now(),
         peppers=dict(settings.KEY_PEPPERS),
     )
+    if refusal is not None and not refusal.names_real_key:
+        wrong_secrets.count_one(record, origin=origin)
     actor = actor_of(record, origin=origin) if record else None
     return Presented(record, actor, refusal)
 
@@ -58,8 +66,18 @@ def present(text: str, *, origin: Origin, now: datetime | None = None) -> Presen
 def find_record(public_id: str) -> KeyRecord | None:
     """The key row with this public id, of whichever account."""
     row = hot.fetch_one(LOOK_UP, [public_id])
-    if row is None:
-        return None
+    return None if row is None else _record_of_row(row)
+
+
+def find_records(public_ids: Iterable[str]) -> dict[str, KeyRecord]:
+    """The key rows with these public ids, in one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(LOOK_UP_MANY, [list(public_ids)])
+        records = map(_record_of_row, cursor.fetchall())
+        return {record.public_id: record for record in records}
+
+
+def _record_of_row(row: Sequence[Any]) -> KeyRecord:
     *columns, labels, account_is_active = row
     values: list[Any] = [*map(_frozen, columns), orjson.loads(labels), account_is_active]
     return KeyRecord(*values)

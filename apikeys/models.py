@@ -156,3 +156,28 @@ class LeakedKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key_id}"
+
+
+class WrongSecret(models.Model):
+    """What one address presented for one key in one minute, until a worker records it.
+
+    Written by `apikeys.wrong_secrets`. It has no foreign keys: it counts ids of no key, too.
+    """
+
+    pk = models.CompositePrimaryKey("key_id", "network", "minute")
+    account_id = models.UUIDField()
+    key_id = models.UUIDField()
+    network = models.CharField(max_length=43)
+    minute = models.DateTimeField()
+    count = models.PositiveIntegerField()
+    key_name = models.CharField(max_length=100)
+    labels = models.JSONField()
+    address = models.GenericIPAddressField(null=True)
+    user_agent = models.TextField()
+    request_id = models.TextField()
+
+    class Meta:
+        indexes = [models.Index(fields=["minute"], name="wrong_secret_by_minute")]
+
+    def __str__(self) -> str:
+        return f"{self.count} from {self.network} at {self.minute}"

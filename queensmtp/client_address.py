@@ -24,6 +24,14 @@ def canonical(text: str) -> Address | None:
     return address
 
 
+def counted_as(text: str | None) -> str:
+    """What limits and counts take for one address: an IPv6 customer is given a whole /64."""
+    address = canonical(text or "")
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address) if address else "unknown"
+
+
 def client_address(*, peer: str, forwarded_for: str, trusted: Sequence[Network]) -> Address | None:
     """The client's address, given the socket's peer and the X-Forwarded-For header."""
     address = canonical(peer)

@@ -82,6 +82,7 @@ CELERY_TASK_ROUTES = {
     "webhooks.tasks.*": {"queue": "webhooks"},
     "auditlog.tasks.*": {"queue": "audit"},
     "queensmtp.tasks.*": {"queue": "send"},
+    "apikeys.tasks.*": {"queue": "send"},
 }
 CELERY_BEAT_SCHEDULE = {
     "partitions": {"task": "queensmtp.tasks.make_partitions", "schedule": 6 * 3600.0},
@@ -89,7 +90,11 @@ CELERY_BEAT_SCHEDULE = {
 }
 # What each worker looks for by itself, whatever Valkey remembers: queue → (task, seconds).
 SWEEPS = {
-    "send": [("sending.tasks.deliver_due", 2.0), ("queensmtp.tasks.make_partitions", 6 * 3600.0)],
+    "send": [
+        ("sending.tasks.deliver_due", 2.0),
+        ("queensmtp.tasks.make_partitions", 6 * 3600.0),
+        ("apikeys.tasks.record_wrong_secrets", 10.0),
+    ],
     "webhooks": [("webhooks.tasks.deliver_due", 2.0)],
     "audit": [("auditlog.tasks.seal", 0.5)],
 }
