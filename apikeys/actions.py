@@ -126,6 +126,21 @@ def revoke(*, by: Actor, key: ApiKey, reason: str = "") -> ApiKey:
 
 
 @transaction.atomic
+def revoke_leaked(
+    *, by: Actor, key_id: UUID, reason: str, facts: Mapping[str, Any]
+) -> ApiKey | None:
+    """Dead for a leak from the commit on; None when it was dead before."""
+    found = ApiKey.objects.select_for_update().get(pk=key_id)
+    if found.is_dead:
+        return None
+    found.revoked_at, found.revoked_reason = timezone.now(), reason[:200]
+    _save(found, "revoked_at", "revoked_reason")
+    change = {"revoked_at": {"before": None, "after": found.revoked_at.isoformat()}}
+    _record(by, Event.LEAKED, found, {**change, "reason": reason, **facts})
+    return found
+
+
+@transaction.atomic
 def update(
     *, by: Actor, key: ApiKey, changes: Mapping[str, Any], creator: KeyRecord | None = None
 ) -> ApiKey:

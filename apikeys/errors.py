@@ -1,4 +1,4 @@
-from queensmtp.errors import Conflict, Forbidden
+from queensmtp.errors import ApiError, Conflict, Forbidden
 
 
 class AboveCeiling(Forbidden):
@@ -34,3 +34,14 @@ class OwnKey(Forbidden):
 
     name = "insufficient_scope"
     message = "A key cannot change itself; use another key, or the console."
+
+
+class UnsignedReport(ApiError):
+    """A leak report that carries no good signature of a key that we know."""
+
+    name, status = "invalid_signature", 401
+    message = "The signature is not one of a key that we know, over exactly this body."
+
+    def __init__(self) -> None:
+        # RFC 9110, section 15.5.2: a 401 names a way to authenticate.
+        super().__init__(headers={"WWW-Authenticate": "Github-Public-Key-Signature"})

@@ -79,6 +79,12 @@ def checksum(body: str) -> str:
     return digits
 
 
+def masked(text: str) -> str:
+    """A text in which every key is cut down to what may be shown of it."""
+    secret = SECRET_LENGTH + CHECKSUM_LENGTH
+    return PATTERN.sub(lambda found: f"{found[0][:-secret]}…{found[0][-4:]}", text)
+
+
 def digest(token: Token, *, pepper: str) -> bytes:
     """HMAC-SHA-256 of the whole token under a pepper (base64 of 32 bytes).
 

@@ -3,12 +3,16 @@
 import base64
 import binascii
 import ipaddress
+import json
 import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import environ
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.core.exceptions import ImproperlyConfigured
 
 from queensmtp.client_address import Network
@@ -53,6 +57,20 @@ def numbered_keys(name: str) -> list[tuple[int, str]]:
             )
         found.append((int(number), encoded))
     return found
+
+
+def signing_keys(name: str) -> dict[str, EllipticCurvePublicKey]:
+    """Public P-256 keys by identifier, as GitHub publishes them for secret scanning; {} when
+    unset. A key that is no longer current counts for nothing."""
+    text = optional_secret(name)
+    try:
+        listed = json.loads(text)["public_keys"] if text else []
+        return {one["key_identifier"]: _p256(one["key"]) for one in listed if one["is_current"]}
+    except (ValueError, KeyError, TypeError, UnsupportedAlgorithm):
+        raise ImproperlyConfigured(
+            f"{name} must hold the JSON that GitHub publishes under meta/public_keys/"
+            f"secret_scanning, with P-256 keys in PEM: save that as a file and set {name}_FILE."
+        ) from None
 
 
 def database(name: str) -> dict[str, Any]:
@@ -118,6 +136,13 @@ def flag(name: str, *, default: bool) -> bool:
     if text not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
         raise ImproperlyConfigured(f"{name} is {text!r}: write true or false.")
     return text in ("true", "1", "yes", "on")
+
+
+def _p256(pem: str) -> EllipticCurvePublicKey:
+    key = load_pem_public_key(pem.encode())
+    if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
+        raise ValueError("not a P-256 key")
+    return key
 
 
 def _is_32_bytes(encoded: str) -> bool:

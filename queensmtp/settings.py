@@ -236,6 +236,11 @@ SPECTACULAR_SETTINGS = {
 
 KEY_RATE_REQUESTS = read.number("KEY_RATE_REQUESTS", default=100, at_least=1)
 KEY_RATE_BURST = read.number("KEY_RATE_BURST", default=500, at_least=1)
+FAILED_AUTHENTICATIONS_PER_MINUTE = read.number(
+    "FAILED_AUTHENTICATIONS_PER_MINUTE", default=600, at_least=1
+)
+# Who may sign reports to /v1/leaked-keys/github.
+GITHUB_SECRET_SCANNING_KEYS = read.signing_keys("GITHUB_SECRET_SCANNING_KEYS")
 
 # --- Sending -----------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from apikeys.models import LeakedKey
 from domains import actions as domains
 from domains.dkim_keys import SigningKey
 from domains.models import DkimKey
@@ -29,6 +30,7 @@ SANDBOX_ENVIRONMENT = "development"
 # A rotated DKIM key is taken up within this time; loading one costs sixty signatures.
 KEYS_KEPT_SECONDS = 60.0
 OUR_FAULT = "The message could not be prepared; the fault is ours and is in our log."
+HELD = "Held: the API key that sent this was reported as leaked, and revoked."
 NOBODY = Proof("", "", "", 0.0, 0.0)
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,8 @@ class Parcel:
     keys: Sequence[SigningKey]
     # On the monotonic clock: begun any later, the delivery could outlive its lease.
     begin_by: float
+    # Its key leaked: it waits, and fails at its final age if nobody lets it go.
+    is_held: bool = False
 
     @property
     def domain(self) -> str:
@@ -94,15 +98,23 @@ _ring = KeyRing()
 
 
 def pack(claimed: Sequence[Claimed], *, begin_by: float) -> list[Parcel]:
-    """Group claims by message and destination, and read what they need: two queries for all."""
+    """Group claims by message and destination, and read what they need: a few queries for all."""
     groups: dict[tuple[UUID, str], list[Claimed]] = defaultdict(list)
     for one in claimed:
         groups[one.message_id, one.domain].append(one)
     messages = Message.objects.in_bulk({message_id for message_id, _ in groups})
     keys = _ring.of_domains(message.domain_id for message in messages.values())
+    leaked = _leaked({message.key_id for message in messages.values()})
     return [
-        Parcel(messages[message_id], group, keys[messages[message_id].domain_id], begin_by)
+        Parcel(
+            message,
+            group,
+            keys[message.domain_id],
+            begin_by,
+            is_held=message.key_id in leaked,
+        )
         for (message_id, _), group in groups.items()
+        for message in [messages[message_id]]
     ]
 
 
@@ -112,6 +124,7 @@ def carry(parcel: Parcel) -> Carried:
     if time.monotonic() > parcel.begin_by:
         return Carried(parcel, [], [], began_at)
     try:
+        _refuse_held(parcel)
         content = _content(parcel.message)
         signed, signatures = _signed(content, parcel.keys)
         outcomes = _deliver(parcel, content, signed)
@@ -124,6 +137,11 @@ def carry(parcel: Parcel) -> Carried:
         logger.exception("parcel_failed", extra={"email_id": str(parcel.message.pk)})
         outcomes, signatures = _all(parcel, State.DEFERRED, OUR_FAULT), []
     return Carried(parcel, outcomes, signatures, began_at)
+
+
+def _refuse_held(parcel: Parcel) -> None:
+    if parcel.is_held:
+        raise TemporaryFailure(HELD, reason="key_leaked")
 
 
 def _all(parcel: Parcel, state: State, reason: str) -> list[Outcome]:
@@ -185,6 +203,13 @@ def _read(texts: Sequence[str] | None) -> tuple[Mailbox, ...]:
 def _needs_smtputf8(content: Content, recipients: Sequence[str]) -> bool:
     named = [content.sender, *content.to, *content.cc, *content.reply_to]
     return addresses.needs_smtputf8([*named, *map(addresses.parse_address, recipients)])
+
+
+def _leaked(key_ids: set[UUID | None]) -> frozenset[UUID]:
+    """Those whose mail is held. Read after the claim: what leaks later may still leave, as may
+    what was handed on already."""
+    leaked = LeakedKey.objects.filter(key_id__in=key_ids - {None})
+    return frozenset(leaked.values_list("key_id", flat=True))
 
 
 def _load_keys(domain_ids: set[UUID]) -> dict[UUID, list[SigningKey]]:

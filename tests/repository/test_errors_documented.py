@@ -33,7 +33,13 @@ WIRE_CONTRACT = {
     "application_error",
     "internal_server_error",
 }
-OURS = {"ip_not_allowed", "insufficient_scope", "domain_not_allowed", "recipient_not_allowed"}
+OURS = {
+    "ip_not_allowed",
+    "insufficient_scope",
+    "domain_not_allowed",
+    "recipient_not_allowed",
+    "invalid_signature",
+}
 
 
 def test_every_name_is_one_that_clients_know() -> None:
