@@ -105,7 +105,7 @@ def definer_function(
     return migrations.RunSQL(
         f"""
         CREATE FUNCTION {signature} RETURNS {returns} LANGUAGE {language} {volatility}
-        SECURITY DEFINER SET search_path = pg_catalog, public AS $body${body}$body$;
+        SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $body${body}$body$;
         REVOKE ALL ON FUNCTION {signature} FROM PUBLIC;
         GRANT EXECUTE ON FUNCTION {signature} TO {", ".join(roles)};
         GRANT CREATE ON SCHEMA public TO lookup;

@@ -28,7 +28,7 @@ WORKER_RIGHTS = {
 # databases, and no runtime role owns a table.
 FUNCTIONS = """
 CREATE FUNCTION auditlog_refuse_change() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog, public AS $body$
+SET search_path = pg_catalog, public, pg_temp AS $body$
 BEGIN
     RAISE EXCEPTION '% on % is refused: the audit log only grows', TG_OP, TG_TABLE_NAME
         USING ERRCODE = 'insufficient_privilege';
@@ -36,7 +36,7 @@ END
 $body$;
 
 CREATE FUNCTION auditlog_refuse_truncate() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog, public AS $body$
+SET search_path = pg_catalog, public, pg_temp AS $body$
 BEGIN
     IF NOT (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = TG_RELID) THEN
         RAISE EXCEPTION 'TRUNCATE on % is refused: the audit log only grows', TG_TABLE_NAME
@@ -47,7 +47,7 @@ END
 $body$;
 
 CREATE FUNCTION auditlog_head_only_grows() RETURNS trigger LANGUAGE plpgsql
-SET search_path = pg_catalog, public AS $body$
+SET search_path = pg_catalog, public, pg_temp AS $body$
 BEGIN
     IF NEW.account_id IS DISTINCT FROM OLD.account_id
         OR NEW.size < OLD.size

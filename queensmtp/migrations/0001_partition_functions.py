@@ -3,13 +3,13 @@ from django.db import migrations
 # CREATE … PARTITION OF would wait for every reader of the parent: create alike, then attach.
 CREATE = """
 CREATE FUNCTION partition_bound(week timestamp) RETURNS uuid LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, public AS $body$
+SET search_path = pg_catalog, public, pg_temp AS $body$
     SELECT (lpad(to_hex((extract(epoch FROM week) * 1000)::bigint), 12, '0')
             || repeat('0', 20))::uuid
 $body$;
 
 CREATE FUNCTION ensure_partitions(first_week integer, last_week integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $body$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $body$
 DECLARE
     parent name;
     child name;
