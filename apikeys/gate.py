@@ -10,11 +10,11 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from apikeys import policy, tokens, wrong_secrets
+from apikeys import failures, policy, tokens, wrong_secrets
 from apikeys.policy import KeyRecord, Reason, Refusal
 from queensmtp import hot
 from queensmtp.actors import Actor, Origin
-from queensmtp.errors import InvalidApiKey, MissingApiKey
+from queensmtp.errors import ApiError, InvalidApiKey, MissingApiKey
 
 LOOK_UP = "SELECT * FROM api_key_by_public_id(%s)"
 LOOK_UP_MANY = (
@@ -40,7 +40,7 @@ def present_header(header: str | None, *, origin: Origin) -> Presented:
     scheme, _, credentials = (header or "").strip(" ").partition(" ")
     credentials = credentials.strip(" ")
     if scheme.lower() != "bearer" or not credentials:
-        return Presented(None, None, Refusal(Reason.UNKNOWN, MissingApiKey()))
+        return _no_key(MissingApiKey(), origin)
     return present(credentials, origin=origin)
 
 
@@ -48,7 +48,7 @@ def present(text: str, *, origin: Origin, now: datetime | None = None) -> Presen
     """Present a token; a mistyped one is refused without touching the database."""
     token = tokens.parse(text)
     if token is None:
-        return Presented(None, None, Refusal(Reason.UNKNOWN, InvalidApiKey()))
+        return _no_key(InvalidApiKey(), origin)
     record = find_record(token.public_id)
     refusal = policy.authenticate(
         record,
@@ -60,7 +60,17 @@ def present(text: str, *, origin: Origin, now: datetime | None = None) -> Presen
     if refusal is not None and not refusal.names_real_key:
         wrong_secrets.count_one(record, origin=origin)
     actor = actor_of(record, origin=origin) if record else None
-    return Presented(record, actor, refusal)
+    return Presented(record, actor, _counted(refusal, origin) if refusal else None)
+
+
+def _no_key(error: ApiError, origin: Origin) -> Presented:
+    return Presented(None, None, _counted(Refusal(Reason.UNKNOWN, error), origin))
+
+
+def _counted(refusal: Refusal, origin: Origin) -> Refusal:
+    """The refusal, or 429 when its address failed too often; the owner reads the true reason."""
+    too_many = failures.count_one(origin.ip)
+    return Refusal(refusal.reason, too_many) if too_many else refusal
 
 
 def find_record(public_id: str) -> KeyRecord | None:

@@ -14,15 +14,14 @@ from typing import TypeVar
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
-from apikeys import gate, policy
+from apikeys import failures, gate, policy
 from apikeys.gate import Presented
 from apikeys.policy import KeyRecord, Refusal
 from auditlog import actions as audit
-from queensmtp import client_address, ratelimit
+from queensmtp import client_address
 from queensmtp.actors import Actor, Origin
-from queensmtp.errors import ApiError, ValidationFailed
+from queensmtp.errors import ApiError, RateLimited, ValidationFailed
 from queensmtp.ids import new_id
-from queensmtp.ratelimit import Limit
 from queensmtp.scopes import Scope
 from sending import accept, addresses, idempotency, received_mail
 from sending.accept import Idempotency, Refused
@@ -33,10 +32,9 @@ from sending.smtp_server import Client, Envelope, LoggedIn
 
 USERS = frozenset({"queensmtp", "resend", "apikey"})
 ENDPOINT = "smtp"
-# Gate 1 of the design: failed authentications of one address.
-FAILURES = Limit(600, 60, 600)
 REPLY_LIMIT = 400
 UNAVAILABLE = "451 4.3.0 The service cannot answer right now; try again"
+TOO_MANY_FAILURES = "454 4.7.0 Too many failures from this address; try again later"
 WRONG_LOGIN = "535 5.7.8 Log in as queensmtp with an API key as the password"
 
 logger = logging.getLogger(__name__)
@@ -95,18 +93,15 @@ def _with_database(work: Callable[[], Result]) -> Result | str:
 def log_in(user: str, password: str, client: Client) -> LoggedIn | str:
     """AUTH. A known key that is refused leaves its trace in the owner's log."""
     origin = origin_of(client)
-    bucket = f"failed-authentication:{origin.ip}"
-    if not ratelimit.take(bucket, FAILURES, cost=0).remaining:
-        return "454 4.7.0 Too many failures from this address; try again later"
     if user.lower() not in USERS:
-        ratelimit.take(bucket, FAILURES)
-        return WRONG_LOGIN
+        return TOO_MANY_FAILURES if failures.count_one(origin.ip) else WRONG_LOGIN
     presented = gate.present(password, origin=origin)
     refusal = presented.refusal or _scope_refusal(presented)
     if refusal is None:
         return LoggedIn(Login(password))
-    ratelimit.take(bucket, FAILURES)
     _record_refusal(presented.actor, refusal)
+    if isinstance(refusal.error, RateLimited):
+        return TOO_MANY_FAILURES
     return f"535 5.7.8 {_one_line(refusal.error)}"
 
 

@@ -16,7 +16,6 @@ from apikeys.tokens import Environment, mint
 from auditlog.models import Entry
 from queensmtp import valkey
 from queensmtp.actors import system_actor
-from queensmtp.ratelimit import Limit
 from queensmtp.tenancy import tenant
 from sending import smtp_server, submission_port
 from sending.models import Message, Recipient
@@ -112,11 +111,22 @@ def test_an_address_that_only_fails_is_sent_away(
     # Counted in this process, so that a slow Valkey cannot change the count.
     settings.WEB_PROCESSES = 1
     monkeypatch.setattr(valkey._Breaker, "closed_until", float("inf"))
-    monkeypatch.setattr(submission_port, "FAILURES", Limit(3, 3600, 3))
+    settings.FAILED_AUTHENTICATIONS_PER_MINUTE = 3
     replies = [log_in("wrong", address="192.0.2.1")[:3] for _ in range(5)]
     assert replies == ["535", "535", "535", "454", "454"]
-    assert log_in(key_of(hive)[1], address="192.0.2.1").startswith("454 ")
-    assert isinstance(log_in(key_of(hive)[1], address="192.0.2.2"), LoggedIn)
+    assert log_in("wrong", user="root", address="192.0.2.1").startswith("454 ")
+    assert log_in("wrong", address="192.0.2.2").startswith("535 ")
+
+
+def test_a_good_key_still_logs_in_from_an_address_that_failed_too_often(
+    hive: Cast, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.WEB_PROCESSES = 1
+    monkeypatch.setattr(valkey._Breaker, "closed_until", float("inf"))
+    settings.FAILED_AUTHENTICATIONS_PER_MINUTE = 1
+    replies = [log_in("wrong", address="192.0.2.3")[:3] for _ in range(2)]
+    assert replies == ["535", "454"]
+    assert isinstance(log_in(key_of(hive)[1], address="192.0.2.3"), LoggedIn)
 
 
 def test_the_token_is_not_shown() -> None:
