@@ -22,6 +22,9 @@ from tests.roles import as_role
 HTML = """<h1 style="color: #7a4700">Your order is on its way</h1>
 <p onclick="alert(1)">Hello <b>Dana</b>, <a href="https://shop.example/">track it</a>.</p>
 <img src="https://tracker.example/pixel.gif"><script>alert(1)</script>"""
+# Whatever strangers write is shown as text: a script that ran, or a picture that was asked for,
+# would be an error in the browser's console.
+HOSTILE = """\"'><script>alert(1)</script><img src=https://evil.example/x onerror=alert(1)>"""
 SIGNED = [{"d": "demo.example", "s": "qs1", "a": "rsa-sha256"}]
 DELIVERED = {
     "mx_host": "mx1.customer.example",
@@ -35,7 +38,8 @@ BOUNCED = {
     **DELIVERED,
     "code": 550,
     "enhanced_code": "5.1.1",
-    "reply": "550 5.1.1 <erin@customer.example>: user unknown",
+    "reply": f"550 5.1.1 <erin@customer.example>: user unknown {HOSTILE}",
+    "mx_host": HOSTILE,
 }
 
 
@@ -65,10 +69,12 @@ def play(cast: Cast) -> Scene:
     with tenant(cast.hive.pk):
         keys.update(by=cast.alice.actor, key=key, changes={"name": "Shop, checkout mails"})
         keys.rotate(by=cast.alice.actor, key=rotated, overlap_seconds=86_400)
-        keys.revoke(by=cast.alice.actor, key=revoked, reason="Left in a public repository")
+        keys.revoke(
+            by=cast.alice.actor, key=revoked, reason=f"Left in a public repository {HOSTILE}"[:200]
+        )
     sent = [
         _send(token, to="dana@customer.example", subject="Your order is on its way", html=HTML),
-        _send(token, to="erin@customer.example", subject="Please confirm your address", text="Hi"),
+        _send(token, to="erin@customer.example", subject=f"Please confirm {HOSTILE}", text=HOSTILE),
         _send(
             token, to="frank@customer.example", subject="Réinitialiser le mot de passe", text="x"
         ),
