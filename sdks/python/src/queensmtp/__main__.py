@@ -1,0 +1,3 @@
+from queensmtp.command_line import main
+
+main()
