@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -10,8 +11,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from apikeys import actions, leak_api, tokens
+from apikeys import actions, gate, leak_api, tokens
 from apikeys.models import ApiKey, LeakedKey
+from apikeys.policy import KeyRecord
 from apikeys.tokens import Environment
 from auditlog.models import Entry
 from queensmtp import ratelimit, valkey
@@ -132,6 +134,28 @@ def test_reporting_twice_changes_nothing_more(client: Client, cast: Cast) -> Non
         assert LeakedKey.objects.get().source == "first"
         assert Delivery.objects.count() == 1
     assert len(entries_of(cast)) == 1
+
+
+def test_two_reports_at_once_revoke_once(
+    client: Client, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is answered between the first one's look-up and its revocation."""
+    _, token = make_key(cast.hive)
+    look_up = gate.find_records
+
+    def overtaken(public_ids: Iterable[str]) -> dict[str, KeyRecord]:
+        records = look_up(public_ids)
+        with monkeypatch.context() as patched:
+            patched.setattr(gate, "find_records", look_up)
+            report(client, token, source="the second")
+        return records
+
+    monkeypatch.setattr(gate, "find_records", overtaken)
+    response = report(client, token, source="the first")
+
+    assert response.json() == {"object": "leak_report", "received": 1}
+    (entry,) = entries_of(cast)
+    assert entry.changes["source"] == "the second"
 
 
 def test_one_report_revokes_keys_of_several_accounts(client: Client, cast: Cast) -> None:
