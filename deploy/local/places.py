@@ -56,10 +56,7 @@ def _data_and_user(checkout: Checkout) -> tuple[Path, ServerUser]:
     user = unprivileged()
     if user.is_us or user.can_execute(checkout.var):
         return checkout.var, user
-    outside = outside_folder(checkout)
-    outside.mkdir(exist_ok=True)
-    outside.chmod(0o755)
-    return outside, user
+    return outside_folder(checkout), user
 
 
 def socket_folder(checkout: Checkout, user: ServerUser, environ: Mapping[str, str]) -> Path:
@@ -92,7 +89,14 @@ def fits(folder: Path) -> bool:
     return len(os.fsencode(folder / POSTGRES_SOCKET)) <= LONGEST_SOCKET_PATH
 
 
-def make_socket_folder(places: Places) -> None:
+def make_folders(places: Places) -> None:
+    if not places.data.exists():
+        places.data.mkdir()
+        places.data.chmod(0o755)
+    _make_socket_folder(places)
+
+
+def _make_socket_folder(places: Places) -> None:
     """Everybody may write in /tmp: take the folder only if it is really ours and closed."""
     folder = places.sockets
     if not folder.is_symlink() and not folder.exists():

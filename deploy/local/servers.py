@@ -23,7 +23,7 @@ def start(checkout: Checkout, environ: Mapping[str, str], supervisor: Supervisor
         return _given(environ, redis)
     checkout.var.mkdir(parents=True, exist_ok=True)
     places = placing.choose(checkout, environ)
-    placing.make_socket_folder(places)
+    placing.make_folders(places)
     mark = {MARK: checkout.fingerprint}
     if not redis:
         valkey = Valkey(places, mark, checkout.logs / "valkey.log")

@@ -15,7 +15,7 @@ import redis
 from deploy.local import children, process_table
 from deploy.local.checkout import Checkout
 from deploy.local.children import Child
-from deploy.local.places import choose, make_socket_folder
+from deploy.local.places import choose, make_folders
 from deploy.local.postgres import Postgres
 from deploy.local.valkey import Valkey
 from deploy.smoke.listeners import listeners_of
@@ -24,7 +24,7 @@ from deploy.smoke.listeners import listeners_of
 @pytest.fixture
 def postgres(checkout: Checkout) -> Iterator[Postgres]:
     places = choose(checkout, {})
-    make_socket_folder(places)
+    make_folders(places)
     yield Postgres(places, {children.MARK: checkout.fingerprint}, checkout.logs / "postgres.log")
     children.sweep(checkout.fingerprint)
     for left in places.sockets.iterdir():
