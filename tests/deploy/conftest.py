@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.checkout import ROOT, Checkout
+from deploy.local.servers import leave_no_socket_folder
 
 
 @pytest.fixture
@@ -14,7 +15,9 @@ def checkout() -> Iterator[Checkout]:
     """A data folder of its own, where the servers' user can reach it, and nothing left of it."""
     var = Path(tempfile.mkdtemp(prefix="queensmtp-test-"))
     var.chmod(0o755)
-    yield Checkout(root=ROOT, var=var)
+    checkout = Checkout(root=ROOT, var=var)
+    yield checkout
+    leave_no_socket_folder(checkout, {})
     shutil.rmtree(var)
 
 
