@@ -37,6 +37,7 @@ class LeakedKeys(ApiView):
     """POST /v1/leaked-keys: anyone may report a key, and learns nothing by it."""
 
     scope = PUBLIC
+    takes_secrets = True
     authentication_classes = ()
 
     def post(self, request: ApiRequest) -> Response:
@@ -52,6 +53,7 @@ class GithubLeakedKeys(ApiView):
     """POST /v1/leaked-keys/github: GitHub's secret scanning, by its signature."""
 
     scope = PUBLIC
+    takes_secrets = True
     authentication_classes = ()
 
     def post(self, request: ApiRequest) -> Response:

@@ -20,6 +20,7 @@ from uuid import UUID
 from auditlog import canonical, merkle
 from queensmtp.actors import Actor, Target
 from queensmtp.ids import new_id
+from queensmtp.redaction import without_secrets
 from queensmtp.tenancy import PLATFORM_ACCOUNT_ID
 
 VERSION = 1
@@ -301,7 +302,11 @@ def _plain(value: Any) -> Any:
 
 
 def _storable(text: str) -> str:
-    """Replace what neither Postgres nor UTF-8 can hold: NUL and lone surrogates."""
+    """Replace what must not be kept, and what neither Postgres nor UTF-8 can hold.
+
+    That is: API keys and signing secrets; NUL and lone surrogates.
+    """
+    text = without_secrets(text)
     if text.isprintable():
         return text
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()

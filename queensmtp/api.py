@@ -9,12 +9,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.views import APIView
 
-from queensmtp import errors, tenancy
-from queensmtp.errors import ApiError, FieldError
+from queensmtp import errors, redaction, tenancy
+from queensmtp.errors import ApiError, FieldError, SecretOutOfPlace
 from queensmtp.requests import ApiRequest, TracedRequest
 from queensmtp.scopes import PUBLIC
 
 PROBLEM_JSON = "application/problem+json"
+METHODS_WITH_BODY = ("POST", "PATCH")
 
 
 class ApiView(APIView):
@@ -25,6 +26,9 @@ class ApiView(APIView):
     # The audit event of each method: written by actions, or by the middleware for what they
     # do not see (reads, refusals).
     audit_events: ClassVar[dict[str, str]] = {}
+    # Whether its requests may hold keys and signing secrets; anywhere else they are refused, so
+    # that no secret is stored in a name or a note.
+    takes_secrets: ClassVar[bool] = False
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """DRF's dispatch, with the handler inside the tenant's transaction."""
@@ -35,6 +39,7 @@ class ApiView(APIView):
         wrapped._request.audit_event = self.audit_events.get(str(request.method))
         try:
             self.initial(wrapped, *args, **kwargs)
+            self.refuse_secrets(wrapped)
             handler = getattr(self, str(wrapped.method).lower(), self.http_method_not_allowed)
             with self.unit_of_work(wrapped):
                 response = handler(wrapped, *args, **kwargs)
@@ -51,6 +56,17 @@ class ApiView(APIView):
             return declared.get(method)
         return declared
 
+    def refuse_secrets(self, request: ApiRequest) -> None:
+        """Name the place and not the value: the answer may be logged by whoever reads it."""
+        if self.takes_secrets:
+            return
+        if redaction.holds_secret(dict(request.query_params.lists())):
+            raise SecretOutOfPlace("The query holds an API key or a signing secret; remove it.")
+        # The body of a read is not looked at, nor that of a method that there is not.
+        has_body = request.method in METHODS_WITH_BODY and hasattr(self, request.method.lower())
+        if has_body and redaction.holds_secret(request.data):
+            raise SecretOutOfPlace("The body holds an API key or a signing secret; remove it.")
+
     def unit_of_work(self, request: ApiRequest) -> AbstractContextManager[None]:
         if self.scope_for(str(request.method)) == PUBLIC:
             return nullcontext()
@@ -63,8 +79,9 @@ def error_response(request: TracedRequest, error: ApiError) -> HttpResponse:
     request_id = request.origin.request_id
     wants_problem = PROBLEM_JSON in request.META.get("HTTP_ACCEPT", "")
     shape = errors.problem_of if wants_problem else errors.body_of
+    body = shape(error, request_id=request_id)
     return HttpResponse(
-        orjson.dumps(shape(error, request_id=request_id)),
+        redaction.without_secrets(orjson.dumps(body).decode()),
         status=error.status,
         content_type=PROBLEM_JSON if wants_problem else "application/json",
         headers=error.headers,

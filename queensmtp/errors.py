@@ -15,7 +15,8 @@ ApiError
 ├── PayloadTooLarge             413 validation_error
 ├── UnsupportedMediaType        415 validation_error
 ├── ValidationFailed            422 validation_error
-│   └── MissingField            422 missing_required_field
+│   ├── MissingField            422 missing_required_field
+│   └── SecretOutOfPlace        422 validation_error
 ├── RateLimited                 429 rate_limit_exceeded
 ├── ServerFault                 500 application_error
 └── Unavailable                 503 application_error
@@ -160,6 +161,12 @@ class MissingField(ValidationFailed):
     """A required field is absent."""
 
     name, message = "missing_required_field", "A required field is missing."
+
+
+class SecretOutOfPlace(ValidationFailed):
+    """A key or a signing secret stands where it would be stored or logged."""
+
+    message = "The request holds an API key or a signing secret; remove it."
 
 
 class RateLimited(ApiError):

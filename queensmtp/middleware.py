@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from queensmtp.actors import Origin
 from queensmtp.client_address import client_address
 from queensmtp.ids import new_id
+from queensmtp.redaction import without_secrets
 from queensmtp.requests import TracedRequest
 
 USER_AGENT_LIMIT = 256
@@ -53,7 +54,7 @@ def origin_of(request: TracedRequest) -> Origin:
     theirs = request.META.get("HTTP_X_REQUEST_ID", "")
     return Origin(
         ip=str(address) if address else None,
-        user_agent=request.META.get("HTTP_USER_AGENT", "")[:USER_AGENT_LIMIT],
+        user_agent=without_secrets(request.META.get("HTTP_USER_AGENT", ""))[:USER_AGENT_LIMIT],
         request_id=str(new_id()),
-        client_request_id=theirs if PRINTABLE.fullmatch(theirs) else "",
+        client_request_id=without_secrets(theirs) if PRINTABLE.fullmatch(theirs) else "",
     )

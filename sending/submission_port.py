@@ -22,6 +22,7 @@ from queensmtp import client_address
 from queensmtp.actors import Actor, Origin
 from queensmtp.errors import ApiError, RateLimited, ValidationFailed
 from queensmtp.ids import new_id
+from queensmtp.redaction import without_secrets
 from queensmtp.scopes import Scope
 from sending import accept, addresses, idempotency, received_mail
 from sending.accept import Idempotency, Refused
@@ -183,7 +184,7 @@ def origin_of(client: Client) -> Origin:
     address = client_address.canonical(client.address)
     return Origin(
         ip=str(address) if address else None,
-        user_agent=f"SMTP {client.helo}",
+        user_agent=without_secrets(f"SMTP {client.helo}"),
         request_id=str(new_id()),
     )
 
