@@ -11,8 +11,8 @@ from deploy.local.environment import of_sealer
 from deploy.local.ports import HOST, Port, Ports
 
 WEB_PROCESSES = 2
-# Each thread holds a database connection; granian alone would allow 256.
-WEB_THREADS = 4
+# Requests whose bodies are still on their way cost a process nothing but their sockets.
+WAITING_REQUESTS = 4_096
 WORKER_THREADS = 4
 # The migration has just run Django's system checks; four more runs would delay the start.
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -80,15 +80,15 @@ def celery(
 
 def granian(checkout: Checkout, ports: Ports, tls: LocalTls) -> tuple[str, ...]:
     return (
-        *(str(checkout.python), "-m", "granian", "--interface", "wsgi"),
+        *(str(checkout.python), "-m", "granian", "--interface", "asginl"),
         *("--host", HOST, "--port", str(ports.https.number)),
-        *("--workers", str(WEB_PROCESSES), "--blocking-threads", str(WEB_THREADS)),
+        *("--workers", str(WEB_PROCESSES), "--backpressure", str(WAITING_REQUESTS)),
         *("--http", "auto", "--no-ws", "--no-access-log", "--workers-kill-timeout", "5"),
         *("--ssl-certificate", str(tls.certificate), "--ssl-keyfile", str(tls.key)),
         *("--ssl-protocol-min", "tls1.2"),
         *("--static-path-route", "/static"),
         *("--static-path-mount", str(checkout.var / "static")),
-        "queensmtp.wsgi:application",
+        "queensmtp.asgi:application",
     )
 
 

@@ -43,10 +43,10 @@ def port(transactional_db: None) -> Iterator[int]:
     """granian with two processes, upon the test database, as the role `app`."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         number = free.getsockname()[1]
-    options = ("--interface", "wsgi", "--workers", "2", "--blocking-threads", "4")
+    options = ("--interface", "asginl", "--workers", "2")
     address = ("--host", "127.0.0.1", "--port", str(number))
     process = subprocess.Popen(
-        [sys.executable, "-m", "granian", *options, *address, "queensmtp.wsgi:application"],
+        [sys.executable, "-m", "granian", *options, *address, "queensmtp.asgi:application"],
         cwd=ROOT,
         env={
             **os.environ,

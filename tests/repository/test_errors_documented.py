@@ -85,7 +85,7 @@ def import_every_module() -> None:
     """A class that nothing has imported yet would be overlooked."""
     for app in (path.parent for path in ROOT.glob("*/apps.py")):
         for path in app.glob("*.py"):
-            if path.stem not in ("__init__", "wsgi"):
+            if path.stem not in ("__init__", "wsgi", "asgi"):
                 import_module(f"{app.name}.{path.stem}")
 
 
