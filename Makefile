@@ -33,6 +33,7 @@ lint: venv
 
 types: venv
 	@$(LOCAL) run $(VENV)/mypy
+	@cd sdks/python && ../../$(VENV)/mypy
 
 imports: venv
 	@$(LOCAL) run $(VENV)/lint-imports

@@ -168,6 +168,16 @@ def test_staged_looks_at_what_the_commit_would_hold(repository: Path) -> None:
     assert (ran.returncode, ran.stdout) == (1, f"a.env:2: {SHOWN}\n")
 
 
+def test_what_is_removed_or_is_another_repository_holds_no_key(repository: Path) -> None:
+    git(repository, "rm", "-q", "readme")
+    head = git(repository, "rev-parse", "HEAD").stdout.strip()
+    git(repository, "update-index", "--add", "--cacheinfo", f"160000,{head},module")
+
+    ran = scan("--staged", folder=repository)
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_a_hook_refuses_the_commit(repository: Path) -> None:
     hook = repository / ".git" / "hooks" / "pre-commit"
     hook.parent.mkdir(exist_ok=True)

@@ -151,7 +151,7 @@ def _first_commits(git: Git, ids: Collection[str]) -> dict[str, tuple[str, str]]
         return places
     form = ("--stdin", "-r", "--root", "-m", "--raw", "--no-renames", "--no-abbrev")
     with (
-        git.stream("rev-list", *EVERYTHING) as commits,
+        git.stream("rev-list", "--topo-order", *EVERYTHING) as commits,
         git.stream("diff-tree", *form, stdin=commits) as output,
     ):
         commit = ""
@@ -163,6 +163,6 @@ def _first_commits(git: Git, ids: Collection[str]) -> dict[str, tuple[str, str]]
             facts, _, path = line.partition("\t")
             id = facts.split(" ")[3]
             if id in ids:
-                # The newest comes first: the last that names it is the oldest.
+                # Children come before their parents: the last that names it is the oldest.
                 places[id] = commit, path
     return places
