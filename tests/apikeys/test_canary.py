@@ -158,7 +158,7 @@ def put_into_http(scene: Scene, secret: str) -> None:
     for name in ("user-agent", "x-request-id", "referer", "cookie", "accept", "origin", "host"):
         scene.call("GET", "/v1/keys", headers={name: secret})
         scene.call("POST", "/v1/emails", VALID["emails"], headers={name: secret})
-    scene.call("GET", "/v1/keys", headers={"user-agent": "x" * 230 + secret})
+    scene.call("GET", "/v1/keys", headers={"user-agent": "x" * 200 + secret})
     for name in ("idempotency-key", "content-encoding", "x-forwarded-for", "x-batch-validation"):
         scene.call("POST", "/v1/emails", VALID["emails"], headers={name: secret})
 
