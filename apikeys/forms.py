@@ -9,6 +9,7 @@ from apikeys import rights as key_rights
 from apikeys.models import ApiKey
 from apikeys.rights import Reading, Rights
 from apikeys.tokens import Environment
+from queensmtp.redaction import holds_secret
 from queensmtp.scopes import Scope
 
 CUSTOM = "custom"
@@ -122,6 +123,8 @@ class KeyForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        for name in [name for name, value in cleaned.items() if holds_secret(value)]:
+            self.add_error(name, "This holds an API key or a signing secret; remove it.")
         if self.errors:
             return cleaned
         reading = Reading()

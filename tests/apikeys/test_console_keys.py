@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from apikeys import actions, tokens
 from apikeys.models import ApiKey
+from apikeys.tokens import Environment
 from auditlog.models import Entry
 from queensmtp.tenancy import tenant
 from tests.console import get, post, sign_in, text
@@ -144,6 +145,15 @@ def test_what_is_wrong_is_named_and_linked(
     assert 'role="alert"' in page
     assert message in page
     assert 'href="#id_' in page
+    with tenant(cast.hive.pk):
+        assert not ApiKey.objects.exists()
+
+
+@pytest.mark.parametrize("field", ["name", "notes", "labels", "domains"])
+def test_a_key_typed_into_a_field_is_not_kept(alice: Client, cast: Cast, field: str) -> None:
+    secret = tokens.mint(Environment.PRODUCTION).text
+    page = unescape(text(post(alice, NEW, {**FORM, field: f"a: {secret}", "step": "create"})))
+    assert "holds an API key or a signing secret" in page
     with tenant(cast.hive.pk):
         assert not ApiKey.objects.exists()
 
