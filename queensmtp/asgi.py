@@ -16,7 +16,7 @@ from wsgiref.types import WSGIEnvironment
 import orjson
 from django.conf import settings
 
-from queensmtp.errors import MalformedRequest, body_of
+from queensmtp.errors import RequestTimedOut, body_of
 from queensmtp.ids import new_id
 from queensmtp.wsgi import application as django
 
@@ -39,13 +39,6 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="django")
-
-
-class RequestTimedOut(MalformedRequest):
-    """The body did not arrive in time (RFC 9110, section 15.5.9)."""
-
-    status = 408
-    message = "The request body did not arrive in time; send it again."
 
 
 class _ClientLeft(Exception):

@@ -11,6 +11,7 @@ ApiError
 │   └── PermissionRefused       validation_error (a from-domain that is not verified)
 ├── NotFound                    404 not_found
 ├── MethodNotAllowed            405 method_not_allowed
+├── RequestTimedOut             408 validation_error
 ├── Conflict                    409
 ├── PayloadTooLarge             413 validation_error
 ├── UnsupportedMediaType        415 validation_error
@@ -66,6 +67,13 @@ class MalformedRequest(ApiError):
     """The request cannot be read at all."""
 
     name, status, message = "validation_error", 400, "The request cannot be read."
+
+
+class RequestTimedOut(ApiError):
+    """The body did not arrive in time (RFC 9110, section 15.5.9)."""
+
+    name, status = "validation_error", 408
+    message = "The request body did not arrive in time; send it again."
 
 
 class Unauthenticated(ApiError):
