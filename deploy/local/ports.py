@@ -73,9 +73,9 @@ def refuse_taken(ports: Iterable[Port]) -> None:
         )
 
 
-def free_ports() -> Ports:
+def free_ports(first: int = 18000) -> Ports:
     """A range of which nobody listens on a single port now."""
-    for base in range(18000, 60000, 1000):
+    for base in range(first, 60000, 1000):
         ports = Ports(base)
         if not any(is_taken(port) for port in ports.all()):
             return ports

@@ -50,7 +50,8 @@ def clean_clone(*, user: str | None) -> Iterator[Clone]:
     root = folder / "clone"
     try:
         subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", ROOT, root], check=True)
-        ports = free_ports()
+        # Two smoke runs at once look in different places, or both would find the same free range.
+        ports = free_ports(21000 + os.getpid() % 25 * 1000)
         env = {
             name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)
         }
