@@ -1,7 +1,6 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +11,7 @@ from apikeys.errors import UnsignedReport
 from apikeys.leaks import SOURCE_LIMIT, URL_LIMIT, Sighting
 from queensmtp import json_body, ratelimit
 from queensmtp.api import ApiView
+from queensmtp.client_address import counted_as
 from queensmtp.errors import (
     FieldError,
     MalformedRequest,
@@ -80,20 +80,13 @@ def _answer(count: int) -> Response:
 
 
 def _pass_rate_limit(request: ApiRequest, bucket: str, limit: Limit) -> None:
-    verdict = ratelimit.take(f"{bucket}:{_neighbourhood(request._request.origin.ip)}", limit)
+    verdict = ratelimit.take(f"{bucket}:{counted_as(request._request.origin.ip)}", limit)
     if not verdict.allowed:
         raise RateLimited(headers=verdict.headers())
 
 
-def _neighbourhood(address: str | None) -> str:
-    """One subscriber has a whole /64 of IPv6 addresses."""
-    if address is None or isinstance(parsed := ip_address(address), IPv4Address):
-        return str(address)
-    return str(IPv6Network((parsed, 64), strict=False))
-
-
 def _refuse_large(request: ApiRequest, maximum: int) -> None:
-    """Before a byte of the body is read. Without a length there is no body."""
+    """Before the body is parsed."""
     if int(request.META.get("CONTENT_LENGTH") or 0) > maximum:
         raise PayloadTooLarge(f"The report is larger than {maximum} bytes.")
 

@@ -114,12 +114,18 @@ def test_refuses_what_is_no_bearer_token(client: Client, cast: Cast, header: str
 
 
 def test_a_mistyped_key_touches_no_database(
-    client: Client, cast: Cast, token: str, django_assert_num_queries: Any
+    client: Client, cast: Cast, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with django_assert_num_queries(0):
+    def asked(sql: str, params: Any) -> None:
+        raise AssertionError(f"asked the database: {sql}")
+
+    monkeypatch.setattr(hot, "fetch_one", asked)
+    with CaptureQueriesContext(connection) as queries:
         for at in range(len(token)):
             typo = token[:at] + ("x" if token[at] != "x" else "y") + token[at + 1 :]
             assert post(client, typo, BODY).status_code == 401
+
+    assert len(queries) == 0
 
 
 def test_an_address_outside_the_allowlist_is_403_before_expiry_is_looked_at(
