@@ -22,6 +22,7 @@ from pathlib import Path
 
 from deploy.local import process_table
 from deploy.local.children import MARK
+from deploy.local.logs import last_lines
 from deploy.local.places import outside_folder, possible_socket_folders
 from deploy.local.ports import is_taken
 from deploy.local.up import LAST_LINE, read_exports
@@ -48,13 +49,25 @@ def main() -> int:
     )
     given = parser.parse_args()
     try:
-        with clean_clone(user=given.user) as clone:
+        with clean_clone(user=given.user) as clone, logs_shown_on_failure(clone):
             look_at(clone, patience=given.patience)
     except SmokeFailed as failure:
         print(f"smoke: FAILED: {failure}", file=sys.stderr)
         return 1
     print("smoke: all of it holds", flush=True)
     return 0
+
+
+@contextmanager
+def logs_shown_on_failure(clone: Clone) -> Iterator[None]:
+    """The clone and its logs are gone when somebody reads what CI printed."""
+    try:
+        yield
+    except SmokeFailed:
+        for log in sorted(clone.checkout.logs.glob("*.log")):
+            told(f"the end of {log.name}:")
+            print("".join(f"    {line}\n" for line in last_lines(log, 8)), flush=True)
+        raise
 
 
 def look_at(clone: Clone, *, patience: float) -> None:
