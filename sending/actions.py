@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from functools import cache
@@ -17,8 +17,7 @@ from sending import outcomes, parcels, queue
 from sending.backoff import Schedule
 from sending.courier import DELIVERY_SECONDS
 from sending.models import DeliveryEvent, IdempotentRequest, Message
-from sending.parcels import Carried, Parcel
-from sending.serializers import content_of
+from sending.parcels import Carried, Headers, Parcel
 from webhooks import actions as webhooks
 from webhooks.payloads import WebhookEvent
 
@@ -44,7 +43,9 @@ def put_lost_in_doubt(*, now: datetime, limit: int = 1_000) -> int:
     """Leases that ran out: nobody knows whether those messages arrived."""
     lost = queue.expire(limit=limit, now=now)
     events = [outcomes.lost_event(one, now=now) for one in lost]
-    _tell_events(events, outcomes.addresses_of(lost))
+    messages = Message.objects.in_bulk({one.message_id for one in lost})
+    headers = {one.pk: parcels.headers_of(one) for one in messages.values()}
+    _tell_events(events, outcomes.addresses_of(lost), messages, headers)
     return len(lost)
 
 
@@ -76,36 +77,31 @@ def _record(carried: Sequence[Carried]) -> None:
     taken = [one for one in all_told if one.report.claimed.id in ours]
     _warn_of_lost_leases(len(all_told) - len(taken))
     messages = {each.parcel.message.pk: each.parcel.message for each in carried}
-    claims = [one.report.claimed for one in taken]
-    _tell_events([one.event for one in taken], outcomes.addresses_of(claims), messages)
+    headers = {each.parcel.message.pk: each.headers for each in carried}
+    addresses = outcomes.addresses_of(one.report.claimed for one in taken)
+    _tell_events([one.event for one in taken], addresses, messages, headers)
 
 
 def _tell_events(
     events: Sequence[DeliveryEvent],
-    addresses: dict[UUID, str],
-    messages: dict[UUID, Message] | None = None,
+    addresses: Mapping[UUID, str],
+    messages: Mapping[UUID, Message],
+    headers: Mapping[UUID, Headers],
 ) -> None:
     """Store events and put their webhooks into the outbox, in the outcome's transaction."""
     if not events:
         return
-    if messages is None:
-        messages = Message.objects.in_bulk({event.message_id for event in events})
     DeliveryEvent.objects.bulk_create(events)
     by_account: dict[UUID, list[WebhookEvent]] = defaultdict(list)
     for event in events:
         message = messages[event.message_id]
         by_account[event.account_id].append(
             outcomes.webhook_event(
-                event, message, addresses[event.recipient_id], headers=_headers(message)
+                event, message, addresses[event.recipient_id], headers=headers[message.pk]
             )
         )
     for account_id, told in by_account.items():
         webhooks.enqueue(account_id=account_id, events=told)
-
-
-def _headers(message: Message) -> Sequence[tuple[str, str]]:
-    content = content_of(message)
-    return content.headers if content else ()
 
 
 def _warn_of_lost_leases(count: int) -> None:

@@ -16,6 +16,7 @@ from apikeys.models import LeakedKey
 from domains import actions as domains
 from domains.dkim_keys import SigningKey
 from domains.models import DkimKey
+from queensmtp.crypto import CannotDecrypt
 from queensmtp.errors import PermanentFailure, TemporaryFailure
 from sending import addresses, courier, dkim, mime, transports
 from sending.addresses import Mailbox
@@ -32,6 +33,8 @@ KEYS_KEPT_SECONDS = 60.0
 OUR_FAULT = "The message could not be prepared; the fault is ours and is in our log."
 HELD = "Held: the API key that sent this was reported as leaked, and revoked."
 NOBODY = Proof("", "", "", 0.0, 0.0)
+
+Headers = Sequence[tuple[str, str]]
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +64,8 @@ class Carried:
     outcomes: Sequence[Outcome]
     signatures: Sequence[dict[str, str]]
     began_at: datetime
+    # The message's own custom headers, which webhooks repeat.
+    headers: Headers = ()
 
     @property
     def was_begun(self) -> bool:
@@ -123,9 +128,11 @@ def carry(parcel: Parcel) -> Carried:
     began_at = datetime.now(UTC)
     if time.monotonic() > parcel.begin_by:
         return Carried(parcel, [], [], began_at)
+    headers: Headers = ()
     try:
-        _refuse_held(parcel)
         content = _content(parcel.message)
+        headers = content.headers
+        _refuse_held(parcel)
         signed, signatures = _signed(content, parcel.keys)
         outcomes = _deliver(parcel, content, signed)
     except PermanentFailure as failure:
@@ -136,7 +143,16 @@ def carry(parcel: Parcel) -> Carried:
         # A bug of ours, on this message: it must not stop the others of the batch.
         logger.exception("parcel_failed", extra={"email_id": str(parcel.message.pk)})
         outcomes, signatures = _all(parcel, State.DEFERRED, OUR_FAULT), []
-    return Carried(parcel, outcomes, signatures, began_at)
+    return Carried(parcel, outcomes, signatures, began_at, headers)
+
+
+def headers_of(message: Message) -> Headers:
+    """The custom headers of a message; none when its contents are gone or do not open."""
+    try:
+        content = content_of(message)
+    except CannotDecrypt:
+        return ()
+    return content.headers if content else ()
 
 
 def _refuse_held(parcel: Parcel) -> None:
@@ -216,5 +232,9 @@ def _load_keys(domain_ids: set[UUID]) -> dict[UUID, list[SigningKey]]:
     rows: Any = DkimKey.objects.signing().filter(domain_id__in=domain_ids)
     found: dict[UUID, list[SigningKey]] = defaultdict(list)
     for row in rows.select_related("domain").order_by("selector"):
-        found[row.domain_id].append(domains.load_key(row, domain_name=row.domain.name))
+        try:
+            found[row.domain_id].append(domains.load_key(row, domain_name=row.domain.name))
+        except CannotDecrypt:
+            # The domain signs with what is left, or waits; the others of the batch go on.
+            logger.exception("dkim_key_does_not_open", extra={"dkim_key_id": str(row.pk)})
     return found

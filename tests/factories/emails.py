@@ -11,11 +11,17 @@ from tests.factories.cast import ORIGIN
 from tests.factories.keys import make_key
 
 
-def make_email(account: Account, *, key: ApiKey | None = None, **body: Any) -> UUID:
+def make_email(
+    account: Account,
+    *,
+    key: ApiKey | None = None,
+    sender: str = "Hive <hello@hive.example>",
+    **body: Any,
+) -> UUID:
     """An accepted e-mail of an account, from `hello@hive.example` unless told otherwise."""
     record = record_of(key or make_key(account)[0])
     asked = {
-        "from": "Hive <hello@hive.example>",
+        "from": sender,
         "to": "ann@wasp.example",
         "subject": "Hello",
         "text": "Hi",

@@ -277,6 +277,34 @@ def test_a_message_that_cannot_be_built_stops_no_other(
     assert (ann.state, bea.state) == ("deferred", "delivered")
 
 
+def test_contents_that_do_not_open_stop_no_other(
+    cast: Cast, domain: Domain, sink: SmtpSink
+) -> None:
+    broken = make_email(cast.hive)
+    make_email(cast.hive, to="bea@wasp.example")
+    with tenant(cast.hive.pk), as_role("worker"):
+        Message.objects.filter(pk=broken).update(content=b"\x01" * 40)
+    deliver_due()
+
+    ann, bea = of_hive(cast)
+    assert (ann.state, bea.state) == ("deferred", "delivered")
+    assert len(events_of(cast)) == 2
+
+
+def test_a_dkim_key_that_does_not_open_stops_no_other_domain(
+    cast: Cast, domain: Domain, sink: SmtpSink
+) -> None:
+    make_domain(cast.hive, "other.example")
+    with tenant(cast.hive.pk):
+        DkimKey.objects.filter(domain=domain).update(private_key=b"\x01" * 40)
+    make_email(cast.hive)
+    make_email(cast.hive, to="bea@wasp.example", sender="a@other.example")
+    deliver_due()
+
+    ann, bea = of_hive(cast)
+    assert (ann.state, bea.state) == ("deferred", "delivered")
+
+
 def test_a_development_key_sends_nothing_outside(
     cast: Cast, domain: Domain, sink: SmtpSink
 ) -> None:
