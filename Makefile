@@ -47,6 +47,9 @@ smoke: venv ## `make up` from a clean clone of HEAD, looked at from outside.
 manage: venv ## A manage.py command: make manage ARGS="check".
 	@$(LOCAL) run $(VENV)/python manage.py $(ARGS)
 
+bench-%: venv
+	@$(LOCAL) run $(VENV)/python -m benchmarks.$(subst -,_,$*) $(ARGS)
+
 lock: venv ## Compile requirements*.in to requirements*.txt with hashes.
 	$(VENV)/uv pip compile --quiet --universal --python-version 3.11.0 --generate-hashes $(UPGRADE) requirements.in -o requirements.txt
 	$(VENV)/uv pip compile --quiet --universal --python-version 3.11.0 --generate-hashes $(UPGRADE) -c requirements.txt requirements-dev.in -o requirements-dev.txt
