@@ -1,3 +1,4 @@
+from datetime import datetime
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -141,3 +142,51 @@ class Membership(models.Model):
 
     def has(self, right: Right) -> bool:
         return right in rights_of(self.role)
+
+
+class NoticeQuerySet(models.QuerySet["Notice"]):
+    def due(self, now: datetime) -> "NoticeQuerySet":
+        return self.filter(finished_at=None, due_at__lte=now)
+
+
+class Notice(models.Model):
+    """Something that the members who hold a right are told by e-mail: an outbox."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    to_right = models.CharField(max_length=32)
+    kind = models.CharField(max_length=64)
+    # What it is about, where the same must not be told twice.
+    once = models.CharField(max_length=200, blank=True)
+    subject = models.CharField(max_length=200)
+    text = models.TextField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    attempt_count = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+    # None until finished; then whether it left, or was given up.
+    was_sent = models.BooleanField(null=True)
+
+    objects = NoticeQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "kind", "once"],
+                condition=~models.Q(once=""),
+                name="notice_is_told_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(finished_at__isnull=True, was_sent__isnull=True)
+                | models.Q(finished_at__isnull=False, was_sent__isnull=False),
+                name="notice_that_is_finished_says_how",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["due_at"], condition=models.Q(finished_at=None), name="notice_waiting"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.subject}"

@@ -83,6 +83,7 @@ CELERY_TASK_ROUTES = {
     "auditlog.tasks.*": {"queue": "audit"},
     "queensmtp.tasks.*": {"queue": "send"},
     "apikeys.tasks.*": {"queue": "send"},
+    "accounts.tasks.*": {"queue": "send"},
 }
 CELERY_BEAT_SCHEDULE = {
     "partitions": {"task": "queensmtp.tasks.make_partitions", "schedule": 6 * 3600.0},
@@ -94,6 +95,7 @@ SWEEPS = {
         ("sending.tasks.deliver_due", 2.0),
         ("queensmtp.tasks.make_partitions", 6 * 3600.0),
         ("apikeys.tasks.record_wrong_secrets", 10.0),
+        ("accounts.tasks.send_notices", 5.0),
     ],
     "webhooks": [("webhooks.tasks.deliver_due", 2.0)],
     "audit": [("auditlog.tasks.seal", 0.5)],
