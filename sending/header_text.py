@@ -7,8 +7,8 @@ rather than guessed, since the next reader may guess otherwise.
 import binascii
 import re
 
-from sending import addresses
-from sending.addresses import AddressRefused, Mailbox
+from queensmtp import addresses
+from queensmtp.addresses import AddressRefused, Mailbox
 
 BLOCK_LIMIT = 256 * 1024
 FIELDS_LIMIT = 500

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
 
+from queensmtp.addresses import Mailbox
 from queensmtp.errors import FieldError
-from sending.addresses import Mailbox
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LINE_LIMIT = 998  # RFC 5322 2.1.1

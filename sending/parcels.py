@@ -16,10 +16,11 @@ from apikeys.models import LeakedKey
 from domains import actions as domains
 from domains.dkim_keys import SigningKey
 from domains.models import DkimKey
+from queensmtp import addresses
+from queensmtp.addresses import Mailbox
 from queensmtp.crypto import CannotDecrypt
 from queensmtp.errors import PermanentFailure, TemporaryFailure
-from sending import addresses, courier, dkim, mime, transports
-from sending.addresses import Mailbox
+from sending import courier, dkim, mime, transports
 from sending.courier import Outcome, Proof
 from sending.mime import Content
 from sending.models import Message

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import Message
 
+from queensmtp.addresses import AddressRefused, Mailbox
 from sending import header_text, mime
-from sending.addresses import AddressRefused, Mailbox
 from sending.header_text import UnreadableHeader
 from sending.mime import Attachment
 from sending.submissions import Submission

@@ -18,15 +18,15 @@ from apikeys import failures, gate, policy
 from apikeys.gate import Presented
 from apikeys.policy import KeyRecord, Refusal
 from auditlog import actions as audit
-from queensmtp import client_address
+from queensmtp import addresses, client_address
 from queensmtp.actors import Actor, Origin
+from queensmtp.addresses import AddressRefused
 from queensmtp.errors import ApiError, RateLimited, ValidationFailed
 from queensmtp.ids import new_id
 from queensmtp.redaction import without_secrets
 from queensmtp.scopes import Scope
-from sending import accept, addresses, idempotency, received_mail
+from sending import accept, idempotency, received_mail
 from sending.accept import Idempotency, Refused
-from sending.addresses import AddressRefused
 from sending.audit import Event
 from sending.received_mail import MailRefused, ReceivedMail
 from sending.smtp_server import Client, Envelope, LoggedIn

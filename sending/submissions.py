@@ -16,9 +16,10 @@ from uuid import UUID
 
 import orjson
 
+from queensmtp import addresses
+from queensmtp.addresses import AddressRefused, Mailbox
 from queensmtp.errors import FieldError, MissingField, ValidationFailed
-from sending import addresses, mime
-from sending.addresses import AddressRefused, Mailbox
+from sending import mime
 from sending.mime import Attachment, Content
 
 ATTACHMENTS_MAXIMUM = 100

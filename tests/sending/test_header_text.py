@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from queensmtp.addresses import AddressRefused
 from sending import header_text
-from sending.addresses import AddressRefused
 from sending.header_text import UnreadableHeader
 
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from queensmtp import addresses
+from queensmtp.addresses import AddressRefused, Mailbox
 from queensmtp.errors import FieldError
-from sending import addresses, mime
-from sending.addresses import AddressRefused, Mailbox
+from sending import mime
 from sending.mime import Attachment, Content, EmittedHeadersDiffer
 
 ALICE = addresses.parse("Alice <alice@hive.example>")

@@ -58,6 +58,11 @@ class Mailbox:
     def address(self) -> str:
         return f"{self.local}@{self.domain}"
 
+    @property
+    def key(self) -> str:
+        """Two addresses with one key are one mailbox: no server tells them apart by case."""
+        return f"{unicodedata.normalize('NFC', self.local.lower())}@{self.domain}"
+
     def __str__(self) -> str:
         if not self.name:
             return self.address

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sending import addresses
-from sending.addresses import AddressRefused, Mailbox
+from queensmtp import addresses
+from queensmtp.addresses import AddressRefused, Mailbox
 
 
 def refusal_of(text: str) -> AddressRefused:
@@ -188,3 +188,9 @@ def test_a_name_survives_the_way_out_and_back(name: str, address: str) -> None:
     except AddressRefused:
         return
     assert addresses.parse(str(named)) == named
+
+
+def test_one_mailbox_has_one_key_however_it_is_written() -> None:
+    spellings = ("Ann@Good.example", "ann@good.example", "ANN@GOOD.EXAMPLE")
+    assert {addresses.parse(one).key for one in spellings} == {"ann@good.example"}
+    assert addresses.parse("ÄNN@good.example").key == "änn@good.example"
