@@ -264,7 +264,10 @@ if DELIVERY_TRANSPORT == "relay" and not RELAY_URL:
         "DELIVERY_TRANSPORT is relay but RELAY_URL is not set: "
         "set it like smtp+starttls://user:password@mail.example:587."
     )
-DELIVERY_CONNECTIONS = read.number("DELIVERY_CONNECTIONS", default=8, at_least=1)
+DELIVERY_CONNECTIONS = read.number("DELIVERY_CONNECTIONS", default=16, at_least=1)
+DELIVERY_CONNECTIONS_PER_DESTINATION = read.number(
+    "DELIVERY_CONNECTIONS_PER_DESTINATION", default=8, at_least=1
+)
 DELIVERY_FINAL_AGE_SECONDS = read.number("DELIVERY_FINAL_AGE_SECONDS", default=2 * 86_400)
 DELIVERY_LEASE_SECONDS = read.number("DELIVERY_LEASE_SECONDS", default=120, at_least=110)
 DELIVERY_PRIVATE_MX = read.flag("DELIVERY_PRIVATE_MX", default=False)

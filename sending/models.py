@@ -100,7 +100,9 @@ class Recipient(models.Model):
             models.Index(fields=["account", "message"], name="recipient_of_message"),
             models.Index(fields=["account", "address", "id"], name="recipient_by_address"),
             models.Index(
-                fields=["due_at"], condition=Q(state__in=sorted(CLAIMABLE)), name="recipient_due"
+                fields=["account", "due_at"],
+                condition=Q(state__in=sorted(CLAIMABLE)),
+                name="recipient_waiting",
             ),
             models.Index(
                 fields=["leased_until"], condition=Q(state="sending"), name="recipient_leased"
@@ -156,3 +158,77 @@ class IdempotentRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.endpoint} {self.id}"
+
+
+class Destination(models.Model):
+    """A destination that takes less than its full share, or that an operator has paused.
+
+    It belongs to no tenant: what one account's mail taught, the next one's need not learn again.
+    A destination that is well has no row.
+    """
+
+    domain = models.CharField(max_length=253, primary_key=True)
+    allowed = models.PositiveSmallIntegerField()
+    failure_count = models.PositiveIntegerField(default=0)
+    resting_until = models.DateTimeField(null=True)
+    is_paused = models.BooleanField(default=False)
+    # What it said last, for the operator.
+    reply = models.TextField(blank=True, default="")
+    changed_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.domain
+
+
+class HoldKind(models.TextChoices):
+    ACCOUNT = "account", "All mail of this account"
+    DOMAIN = "domain", "Mail from a sending domain"
+    DESTINATION = "destination", "Mail to a destination"
+
+
+class Hold(models.Model):
+    """Mail that an admin of the account holds back until it is let go."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    account = models.ForeignKey("accounts.Account", on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=12, choices=HoldKind.choices)
+    # The domain in its one normal form; empty for the whole account.
+    name = models.CharField(max_length=253, blank=True)
+    reason = models.CharField(max_length=200, blank=True)
+    created_by = models.CharField(max_length=254)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "kind", "name"], name="hold_once"),
+            models.CheckConstraint(
+                condition=Q(kind="account", name="")
+                | (Q(kind__in=["domain", "destination"]) & ~Q(name="")),
+                name="hold_names_what_it_holds",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}".strip()
+
+
+class Warmup(models.Model):
+    """A sending domain that is young: how many messages it may send on each day."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    account = models.ForeignKey("accounts.Account", on_delete=models.PROTECT, related_name="+")
+    domain = models.ForeignKey(
+        "domains.Domain", on_delete=models.PROTECT, related_name="+", db_constraint=False
+    )
+    started_on = models.DateField()
+    # The day that `sent_count` counts.
+    counted_on = models.DateField()
+    sent_count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "domain"], name="warmup_once_per_domain")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.domain_id} since {self.started_on}"

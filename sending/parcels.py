@@ -33,6 +33,10 @@ SANDBOX_ENVIRONMENT = "development"
 KEYS_KEPT_SECONDS = 60.0
 OUR_FAULT = "The message could not be prepared; the fault is ours and is in our log."
 HELD = "Held: the API key that sent this was reported as leaked, and revoked."
+# Contents in the memory of one worker at once.
+BYTES_AT_ONCE = 64 * 1024 * 1024
+# Reasons of a TemporaryFailure for which a destination is left alone for a while.
+OF_THE_DESTINATION = ("unreachable", "dns")
 NOBODY = Proof("", "", "", 0.0, 0.0)
 
 Headers = Sequence[tuple[str, str]]
@@ -67,6 +71,8 @@ class Carried:
     began_at: datetime
     # The message's own custom headers, which webhooks repeat.
     headers: Headers = ()
+    # Whether the outcomes say something of the destination, rather than of us.
+    is_destinations_word: bool = True
 
     @property
     def was_begun(self) -> bool:
@@ -104,11 +110,15 @@ _ring = KeyRing()
 
 
 def pack(claimed: Sequence[Claimed], *, begin_by: float) -> list[Parcel]:
-    """Group claims by message and destination, and read what they need: a few queries for all."""
+    """Group claims by message and destination, and read what they need: a few queries for all.
+
+    The contents are not read yet: `load` does it.
+    """
     groups: dict[tuple[UUID, str], list[Claimed]] = defaultdict(list)
-    for one in claimed:
+    # Ids are time-ordered: the oldest first.
+    for one in sorted(claimed, key=lambda one: one.id):
         groups[one.message_id, one.domain].append(one)
-    messages = Message.objects.in_bulk({message_id for message_id, _ in groups})
+    messages = Message.objects.defer("content").in_bulk({message_id for message_id, _ in groups})
     keys = _ring.of_domains(message.domain_id for message in messages.values())
     leaked = _leaked({message.key_id for message in messages.values()})
     return [
@@ -124,12 +134,29 @@ def pack(claimed: Sequence[Claimed], *, begin_by: float) -> list[Parcel]:
     ]
 
 
+def load(parcels: Sequence[Parcel]) -> tuple[list[Parcel], list[Parcel]]:
+    """Read the contents of as many parcels as a worker has room for; these, and the surplus."""
+    size = 0
+    loaded: list[Parcel] = []
+    for parcel in parcels:
+        size += parcel.message.size
+        if loaded and size > BYTES_AT_ONCE:
+            break
+        loaded.append(parcel)
+    wanted = {parcel.message.pk for parcel in loaded}
+    contents = dict(Message.objects.filter(pk__in=wanted).values_list("pk", "content"))
+    for parcel in loaded:
+        parcel.message.content = contents.get(parcel.message.pk)
+    return loaded, list(parcels[len(loaded) :])
+
+
 def carry(parcel: Parcel) -> Carried:
     """Build, sign and deliver. Touches no database, so it may run in any thread."""
     began_at = datetime.now(UTC)
     if time.monotonic() > parcel.begin_by:
         return Carried(parcel, [], [], began_at)
     headers: Headers = ()
+    is_destinations_word = True
     try:
         content = _content(parcel.message)
         headers = content.headers
@@ -140,11 +167,13 @@ def carry(parcel: Parcel) -> Carried:
         outcomes, signatures = _all(parcel, State.FAILED, str(failure)), []
     except TemporaryFailure as failure:
         outcomes, signatures = _all(parcel, State.DEFERRED, str(failure)), []
+        is_destinations_word = failure.reason in OF_THE_DESTINATION
     except Exception:
         # A bug of ours, on this message: it must not stop the others of the batch.
         logger.exception("parcel_failed", extra={"email_id": str(parcel.message.pk)})
         outcomes, signatures = _all(parcel, State.DEFERRED, OUR_FAULT), []
-    return Carried(parcel, outcomes, signatures, began_at, headers)
+        is_destinations_word = False
+    return Carried(parcel, outcomes, signatures, began_at, headers, is_destinations_word)
 
 
 def headers_of(message: Message) -> Headers:

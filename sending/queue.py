@@ -8,16 +8,41 @@ with the same Message-ID. A report under an older token is not taken.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
+# Accounts with something due are found by hopping through their index, one probe each, and get
+# equal shares, in random order: neither a flood nor a small id comes first. The scan of one
+# account is bounded, since it may have to step over what waits for a crowded destination.
 # MATERIALIZED: a plan that ran `due` twice would claim more than it returns.
 CLAIM = """
-WITH due AS MATERIALIZED (
-    SELECT id FROM sending_recipient
-    WHERE state IN ('deferred', 'in_doubt', 'queued') AND due_at <= %(now)s
-    ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+WITH RECURSIVE busy AS (
+    (SELECT account_id, due_at FROM sending_recipient
+     WHERE state IN ('deferred', 'in_doubt', 'queued') ORDER BY account_id, due_at LIMIT 1)
+    UNION ALL
+    SELECT next.account_id, next.due_at FROM busy CROSS JOIN LATERAL (
+        SELECT r.account_id, r.due_at FROM sending_recipient r
+        WHERE r.state IN ('deferred', 'in_doubt', 'queued') AND r.account_id > busy.account_id
+        ORDER BY r.account_id, r.due_at LIMIT 1
+    ) AS next
+), ready AS MATERIALIZED (
+    SELECT account_id, ceil(%(limit)s / count(*) OVER ()::numeric)::int AS share
+    FROM busy WHERE due_at <= %(now)s ORDER BY random() LIMIT %(limit)s
+), due AS MATERIALIZED (
+    SELECT found.id FROM ready CROSS JOIN LATERAL (
+        SELECT r.id FROM sending_recipient r
+        WHERE r.id = ANY (ARRAY(
+            SELECT oldest.id FROM (
+                SELECT w.id, w.domain FROM sending_recipient w
+                WHERE w.account_id = ready.account_id
+                  AND w.state IN ('deferred', 'in_doubt', 'queued') AND w.due_at <= %(now)s
+                ORDER BY w.due_at LIMIT %(scan)s
+            ) AS oldest WHERE oldest.domain <> ALL (%(crowded)s::text[]) LIMIT ready.share * 2
+        )) AND r.state IN ('deferred', 'in_doubt', 'queued') AND r.due_at <= %(now)s
+        LIMIT ready.share FOR UPDATE SKIP LOCKED
+    ) AS found LIMIT %(limit)s
 )
 UPDATE sending_recipient r
 SET state = 'sending', attempts = r.attempts + 1, leased_until = %(until)s,
@@ -56,12 +81,19 @@ RETURNING r.id
 """
 
 
-RELEASE = """
+# What may have arrived before stays in doubt: nobody may cancel it as if it had not.
+PUT_BACK = """
 UPDATE sending_recipient r
-SET state = 'queued', attempts = r.attempts - 1, lease_token = NULL, leased_until = NULL
-FROM unnest(%s::uuid[], %s::bigint[]) AS o (id, token)
+SET state = CASE WHEN r.in_doubt_count > 0 THEN 'in_doubt'
+                 WHEN r.attempts > 1 THEN 'deferred' ELSE 'queued' END,
+    attempts = r.attempts - 1, lease_token = NULL, leased_until = NULL,
+    due_at = COALESCE(o.due_at, r.due_at), reply = COALESCE(o.reason, r.reply)
+FROM unnest(%s::uuid[], %s::bigint[], %s::timestamptz[], %s::text[])
+    AS o (id, token, due_at, reason)
 WHERE r.id = o.id AND r.state = 'sending' AND r.lease_token = o.token
 """
+
+SCAN_LIMIT = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +136,22 @@ class Report:
     tls_cipher: str = ""
 
 
-def claim(*, limit: int, lease_seconds: int, now: datetime) -> list[Claimed]:
-    """Lease what is due, oldest first, across tenants (role worker)."""
-    until = now + timedelta(seconds=lease_seconds)
+def claim(
+    *, limit: int, lease_seconds: int, now: datetime, crowded: Sequence[str] = ()
+) -> list[Claimed]:
+    """Lease what is due, oldest first, in equal shares to accounts (role worker).
+
+    Nothing for a crowded destination.
+    """
+    parameters: dict[str, Any] = {
+        "now": now,
+        "until": now + timedelta(seconds=lease_seconds),
+        "limit": limit,
+        "scan": max(SCAN_LIMIT, limit),
+        "crowded": list(crowded),
+    }
     with connection.cursor() as cursor:
-        cursor.execute(CLAIM, {"now": now, "limit": limit, "until": until})
+        cursor.execute(CLAIM, parameters)
         return [Claimed(*row) for row in cursor.fetchall()]
 
 
@@ -119,12 +162,27 @@ def expire(*, limit: int, now: datetime) -> list[Lost]:
         return [Lost(*row) for row in cursor.fetchall()]
 
 
-def release(claims: Sequence[Claimed]) -> None:
-    """Give back what was claimed and not begun."""
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """A claim that was not begun: due as before or at a later time, for a reason."""
+
+    claimed: Claimed
+    due_at: datetime | None = None
+    reason: str | None = None
+
+
+def put_back(claims: Sequence[PutBack]) -> None:
+    """Give back what was claimed and not begun; it does not count as an attempt."""
     if not claims:
         return
+    columns: list[Any] = [
+        [one.claimed.id for one in claims],
+        [one.claimed.token for one in claims],
+        [one.due_at for one in claims],
+        [one.reason for one in claims],
+    ]
     with connection.cursor() as cursor:
-        cursor.execute(RELEASE, [[one.id for one in claims], [one.token for one in claims]])
+        cursor.execute(PUT_BACK, columns)
 
 
 def report(reports: Sequence[Report]) -> set[UUID]:

@@ -1,6 +1,5 @@
 """The send worker: claim, build, sign, deliver, record. It runs as role `worker`."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -245,17 +244,16 @@ def report_of(claimed: queue.Claimed) -> queue.Report:
 
 
 def test_what_could_not_begin_within_its_lease_is_given_back_untried(
-    cast: Cast, domain: Domain, sink: SmtpSink
+    cast: Cast, domain: Domain, sink: SmtpSink, settings: Any
 ) -> None:
+    settings.DELIVERY_LEASE_SECONDS = 1
     make_email(cast.hive)
-    with as_role("worker"):
-        claimed = queue.claim(limit=1, lease_seconds=1, now=timezone.now() + timedelta(seconds=1))
-        actions._carry_all(parcels.pack(claimed, begin_by=time.monotonic() - 1))
+
+    assert deliver_due() == 1
 
     (recipient,) = of_hive(cast)
-    assert (recipient.state, recipient.attempts) == ("queued", 0)
+    assert (recipient.state, recipient.attempts, recipient.lease_token) == ("queued", 0, None)
     assert sink.messages == []
-    assert events_of(cast) == []
 
 
 def test_a_message_that_cannot_be_built_stops_no_other(
