@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Any
 from uuid import UUID
 
+from auditlog import words
 from auditlog.entries import OUTCOMES
 from queensmtp.errors import ApiError, FieldError, ValidationFailed
 from queensmtp.ids import find_id
@@ -16,6 +17,7 @@ ACTOR_TYPES = ("user", "key", "system")
 CURSOR_NAMES = frozenset({"limit", "after", "before"})
 MOST_EVENTS = 50
 LONGEST_TEXT = 256
+MOST_WORDS = 8
 
 _EVENT = re.compile(r"[a-z0-9_]{1,64}\.(?:[a-z0-9_]{1,64}|\*)")
 # The years that an id's 48 bits of milliseconds and Python's calendar both hold with room to spare.
@@ -60,6 +62,8 @@ class Filters:
     target: Named | None = None
     label: Label | None = None
     request_id: str = ""
+    # Of the target, all of them.
+    words: tuple[str, ...] = ()
     reads: bool | None = None
 
     @property
@@ -195,6 +199,13 @@ def _label(text: str) -> Label:
     return Label(name=name, value=value)
 
 
+def _words(text: str) -> tuple[str, ...]:
+    found = tuple(words.wanted(_short(text)))
+    if not 0 < len(found) <= MOST_WORDS:
+        raise _Refused("invalid", f"give 1 to {MOST_WORDS} words.")
+    return found
+
+
 def _short(text: str) -> str:
     if not 0 < len(text) <= LONGEST_TEXT or "\x00" in text:
         raise _Refused("invalid", f"give 1 to {LONGEST_TEXT} characters.")
@@ -217,6 +228,7 @@ _READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "target": ("target", _target),
     "label": ("label", _label),
     "request_id": ("request_id", _short),
+    "q": ("words", _words),
     "reads": ("reads", _switch),
 }
 

@@ -8,9 +8,10 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
-from auditlog import entries
+from auditlog import entries, words
 from auditlog.filters import Filters, Named
 from auditlog.merkle import Frontier
+from queensmtp.ids import find_id
 
 # `created_at` and the id are read from the clock one after the other, never this far apart.
 CLOCK_SLACK = timedelta(minutes=1)
@@ -105,6 +106,27 @@ class Entry(InsertOnly):
                 condition=Q(ordinary_read=False),
                 name="auditlog_entry_no_reads",
             ),
+            models.Index(
+                fields=["account_id", "actor_id", "id"],
+                condition=~Q(actor_type="key"),
+                name="auditlog_entry_by_actor",
+            ),
+            models.Index(
+                fields=["account_id", "actor_type", "id"],
+                condition=~Q(actor_type="key"),
+                name="auditlog_entry_by_kind",
+            ),
+            models.Index(
+                fields=["account_id", "target_id", "id"],
+                condition=~Q(target_id=""),
+                name="auditlog_entry_by_target",
+            ),
+            models.Index(
+                fields=["account_id", "outcome", "id"],
+                condition=~Q(outcome="allowed"),
+                name="auditlog_entry_by_outcome",
+            ),
+            models.Index(fields=["account_id", "request_id"], name="auditlog_entry_by_request"),
         ]
 
     def __str__(self) -> str:
@@ -135,6 +157,28 @@ class Pending(models.Model):
 
     def __str__(self) -> str:
         return str(self.entry_id)
+
+
+class Word(models.Model):
+    """A word by which an entry is found. Written behind the sealer by `auditlog.indexing`."""
+
+    pk = models.CompositePrimaryKey("account_id", "word", "entry_id")
+    account_id = models.UUIDField()
+    word = models.TextField(db_collation="C")
+    entry_id = models.UUIDField()
+
+    def __str__(self) -> str:
+        return f"{self.word} {self.entry_id}"
+
+
+class Indexed(models.Model):
+    """How many leaves of an account the table of words knows."""
+
+    account_id = models.UUIDField(primary_key=True)
+    leaf_count = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.account_id} up to {self.leaf_count}"
 
 
 class LeafQuerySet(models.QuerySet["Leaf"]):
@@ -239,8 +283,15 @@ def _conditions(filters: Filters) -> list[Q]:
     if filters.request_id:
         found.append(Q(request_id=filters.request_id))
     if filters.label:
-        found.append(Q(labels__contains={filters.label.name: filters.label.value}))
-    return [*found, *_named("actor", filters.actor), *_named("target", filters.target)]
+        found.append(_has_word(words.of_label(filters.label.name, filters.label.value)))
+    found += [_has_word(word) for word in filters.words]
+    return [*found, *_actor_condition(filters.actor), *_named("target", filters.target)]
+
+
+def _has_word(word: str) -> Q:
+    # An equality on both sides of the join: Postgres takes the account from neither by itself.
+    found = Word.objects.filter(account_id=OuterRef("account_id"), word=word)
+    return Q(Exists(found.filter(entry_id=OuterRef("id"))))
 
 
 def _named(field: str, named: Named | None) -> list[Q]:
@@ -248,6 +299,21 @@ def _named(field: str, named: Named | None) -> list[Q]:
         return []
     parts = {f"{field}_type": named.type, f"{field}_id": named.id}
     return [Q(**{name: value}) for name, value in parts.items() if value]
+
+
+def _actor_condition(named: Named | None) -> list[Q]:
+    """Keys are found by the index of keys; people and the system by one that leaves keys out."""
+    if named is None:
+        return []
+    key_id = find_id(named.id)
+    if named.type == "key" and key_id:
+        return [Q(actor_type="key", key_id=key_id, actor_id=named.id)]
+    if named.type or not key_id:
+        return _named("actor", named)
+    return [
+        Q(actor_type="key", key_id=key_id, actor_id=named.id)
+        | (~Q(actor_type="key") & Q(actor_id=named.id))
+    ]
 
 
 def _event_condition(events: Iterable[str]) -> Q:

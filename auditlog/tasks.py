@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from auditlog import actions
+from auditlog import actions, indexing
 from queensmtp import bell
 
 
@@ -9,3 +9,8 @@ from queensmtp import bell
 def seal() -> int:
     bell.heard("auditlog.tasks.seal")
     return actions.seal_all(now=timezone.now())
+
+
+@shared_task
+def index_words() -> int:
+    return indexing.index_all()

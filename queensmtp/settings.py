@@ -80,7 +80,9 @@ CELERY_TIMEZONE = "UTC"
 CELERY_TASK_ROUTES = {
     "sending.tasks.*": {"queue": "send"},
     "webhooks.tasks.*": {"queue": "webhooks"},
-    "auditlog.tasks.*": {"queue": "audit"},
+    "auditlog.tasks.*": {"queue": "records"},
+    # Only the worker of this queue can sign.
+    "auditlog.tasks.seal": {"queue": "audit"},
     "queensmtp.tasks.*": {"queue": "send"},
     "apikeys.tasks.*": {"queue": "send"},
     "accounts.tasks.*": {"queue": "send"},
@@ -99,6 +101,7 @@ SWEEPS = {
     ],
     "webhooks": [("webhooks.tasks.deliver_due", 2.0)],
     "audit": [("auditlog.tasks.seal", 0.5)],
+    "records": [("auditlog.tasks.index_words", 2.0)],
 }
 
 # --- Applications and middleware ---------------------------------------------------------------

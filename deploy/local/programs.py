@@ -52,6 +52,7 @@ def all_programs(
         celery("worker-send", checkout, worker("send")),
         celery("worker-webhooks", checkout, worker("webhooks")),
         celery("worker-audit", checkout, worker("audit"), environment=sealer),
+        celery("worker-records", checkout, worker("records")),
         celery("beat", checkout, beat(checkout), start=Start.AFTER_FIRST_MESSAGE),
     ]
 

@@ -13,7 +13,7 @@ from queensmtp.actors import Actor, Target
 from queensmtp.errors import ValidationFailed
 from queensmtp.ids import new_id
 from queensmtp.tenancy import tenant
-from tests.factories.auditlog import HIVE, alice, key_actor, leave_waiting
+from tests.factories.auditlog import HIVE, alice, index, key_actor, leave_waiting, seal
 from tests.roles import as_role
 
 KEY_ID = new_id()
@@ -40,6 +40,7 @@ KEY_ID = new_id()
         ("outcome", "refused", {"outcome": "refused"}),
         ("label", "unit:a:b", {"label": Label("unit", "a:b")}),
         ("request_id", "0199", {"request_id": "0199"}),
+        ("q", "Ann  ANN b@c.example", {"words": ("t:ann", "t:b@c.example")}),
         ("reads", "true", {"reads": True}),
         ("reads", "false", {"reads": False}),
     ],
@@ -75,6 +76,8 @@ def test_a_filter_is_read(name: str, value: str, expected: dict[str, object]) ->
         ("label", ":x"),
         ("reads", "1"),
         ("request_id", ""),
+        ("q", "  "),
+        ("q", "a b c d e f g h i"),
         ("target", "x" * 300),
         ("actor", "\x00"),
         ("evnt", "api_key.created"),
@@ -119,16 +122,23 @@ def ids(db: None) -> dict[str, UUID]:
     key = key_actor(key_id=KEY_ID, ip="203.0.113.200", labels={"unit": "retail"})
     system = Actor(type="system", id="sealer", label="sealer", account_id=HIVE)
     with tenant(HIVE):
-        return {
+        found = {
             "created": actions.record(
-                by=alice(), event="api_key.created", target=Target("key", "k1", "Newsletter")
+                by=alice(), event="api_key.created", target=Target("key", "k1", "Spring: Hive's")
             ),
             "sent": actions.record(by=key, event="message.accepted"),
             "read": actions.record(by=key, event="message.read"),
             "refused": actions.record(by=key, event="message.read", outcome="refused"),
             "v6": actions.record(by=alice(ip="2001:db8::1"), event="api_keys.listed"),
-            "system": actions.record(by=system, event="domain.verified"),
+            "system": actions.record(
+                by=system,
+                event="domain.verified",
+                target=Target("domain", "d1", "Post.Hive.example"),
+            ),
         }
+    seal()
+    index()
+    return found
 
 
 @pytest.mark.parametrize(
@@ -153,6 +163,19 @@ def ids(db: None) -> dict[str, UUID]:
         ({"target": "domain:k1"}, set()),
         ({"label": "unit:retail"}, {"sent", "refused"}),
         ({"label": "unit:other"}, set()),
+        ({"q": "spring"}, {"created"}),
+        ({"q": "HIVE"}, {"created", "system"}),
+        ({"q": "post.hive.example"}, {"system"}),
+        ({"q": "hive spring"}, {"created"}),
+        ({"q": "hive unit:retail"}, set()),
+        ({"q": "k1"}, {"created"}),
+        ({"q": "spr"}, set()),
+        ({"actor": "key"}, {"sent", "refused"}),
+        ({"actor": f"key:{KEY_ID}"}, {"sent", "refused"}),
+        ({"actor": f"user:{KEY_ID}"}, set()),
+        ({"actor": alice().id}, {"created"}),
+        ({"target": "domain"}, set()),
+        ({"target": "d1", "q": "hive", "actor": "system"}, {"system"}),
         ({"to": "2026-01-01"}, set()),
         ({"from": "2026-01-01", "to": "2999-01-01"}, {"created", "sent", "refused", "system"}),
     ],
@@ -186,10 +209,18 @@ INSERT INTO auditlog_entry SELECT
     (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint + n), 12, '0')
         || '7000' || lpad(to_hex(n), 16, '0'))::uuid,
     CASE WHEN n %% 20 = 0 THEN %s ELSE md5((n %% 20)::text)::uuid END, now(), 1,
-    CASE WHEN n %% 50 = 0 THEN 'api_key.created' ELSE 'message.read' END, 'allowed',
-    'key', 'k', lpad(to_hex(n %% 97), 32, '0')::uuid, 'r', '', '', '{}', 1, sha256('x'), NULL, '',
+    CASE WHEN n %% 50 = 0 THEN 'api_key.created' ELSE 'message.read' END,
+    CASE WHEN n %% 500 = 0 THEN 'refused' ELSE 'allowed' END,
+    CASE WHEN n %% 200 = 0 THEN 'user' ELSE 'key' END, 'u' || n %% 77,
+    lpad(to_hex(n %% 97), 32, '0')::uuid, 'r' || n, 'domain', 'd' || n %% 777, '{}', 1,
+    sha256('x'), NULL, '',
     '', '10.0.0.0'::inet + n, '', '', '{}', n %% 50 <> 0
 FROM generate_series(1, 20000) n
+"""
+
+MANY_WORDS = """
+INSERT INTO auditlog_word
+SELECT account_id, 't:d' || right(target_id, 1), id FROM auditlog_entry
 """
 
 
@@ -202,6 +233,16 @@ FROM generate_series(1, 20000) n
         ({"event": "sender.verified"}, "by_event"),
         ({"event": "sender.*"}, "by_event"),
         ({"reads": "true", "ip": "10.0.5.0/30"}, "by_ip"),
+        ({"actor": "user:u5"}, "by_actor"),
+        ({"actor": "system"}, "by_kind"),
+        ({"target": "domain:d7"}, "by_target"),
+        ({"target": "d7"}, "by_target"),
+        ({"outcome": "refused"}, "by_outcome"),
+        ({"request_id": "r7"}, "by_request"),
+        ({"q": "nothing"}, "word"),
+        ({"label": "unit:none", "reads": "true"}, "word"),
+        ({"outcome": "failed", "key_id": "00000000-0000-0000-0000-000000000005"}, "by_outcome"),
+        ({"event": "sender.verified", "ip": "10.0.5.0/24"}, "by_event"),
     ],
 )
 def test_the_app_finds_it_through_an_index(db: None, query: dict[str, str], index: str) -> None:
@@ -209,14 +250,19 @@ def test_the_app_finds_it_through_an_index(db: None, query: dict[str, str], inde
     read = filters.read({name: [value] for name, value in query.items()})
     with as_role("worker"), connection.cursor() as cursor:
         cursor.execute(MANY, [HIVE])
+        cursor.execute(MANY_WORDS)
     with tenant(HIVE), connection.cursor() as cursor:
         cursor.execute("SET LOCAL ROLE owner")
-        cursor.execute("ANALYZE auditlog_entry")
+        cursor.execute("ANALYZE auditlog_entry, auditlog_word")
         cursor.execute("SET LOCAL ROLE app")
         plan = Entry.objects.of_account(HIVE).matching(read).order_by("-id")[:20].explain()
         cursor.execute("SELECT DISTINCT tableoid::regclass::text FROM auditlog_entry")
         full = [name for (name,) in cursor.fetchall()]
     for partition in full:
+        assert f"Seq Scan on {partition} " not in plan, plan
+        if index == "word":
+            assert "auditlog_word_pkey" in plan, plan
+            continue
         assert f" {partition}_{INDEX_COLUMNS[index]} " in plan, plan
 
 
@@ -227,6 +273,11 @@ INDEX_COLUMNS = {
     "by_key": "account_id_key_id_id_idx",
     "by_event": "account_id_event_id_idx",
     "by_ip": "account_id_ip_id_idx",
+    "by_actor": "account_id_actor_id_id_idx",
+    "by_kind": "account_id_actor_type_id_idx",
+    "by_target": "account_id_target_id_id_idx",
+    "by_outcome": "account_id_outcome_id_idx",
+    "by_request": "account_id_request_id_idx",
 }
 
 

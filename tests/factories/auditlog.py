@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import connection
 from django.utils import timezone
 
-from auditlog import actions
+from auditlog import actions, indexing
 from queensmtp.actors import Actor, Origin, Target
 from queensmtp.ids import new_id
 from queensmtp.tenancy import tenant
@@ -78,3 +78,9 @@ def seal(*, limit: int = 10_000) -> actions.SealReport:
     """Seal as the worker does."""
     with as_role("worker"):
         return actions.seal_pending(limit=limit, now=timezone.now())
+
+
+def index() -> int:
+    """Index words as the worker does."""
+    with as_role("worker"):
+        return indexing.index_all()

@@ -1,0 +1,45 @@
+"""The words by which an entry is found: those of its target, and its labels.
+
+Free text is equality on these words, since under row-level security only equality reaches an
+index. A word begins with what it is: ``t`` of the target, ``l`` a label with its value.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+LONGEST_WORD = 64
+# A subject of a thousand words must not cost a thousand rows.
+MOST_WORDS = 32
+
+_BETWEEN = re.compile(r"[^\w]+")
+
+
+def of_entry(*, target_id: str, target_label: str, labels: Mapping[str, str]) -> list[str]:
+    """Return every word that finds an entry, each once."""
+    found = [of_label(name, value) for name, value in labels.items()]
+    for text in (target_label, target_id):
+        found += of_text(text)
+    return list(dict.fromkeys(found))[:MOST_WORDS]
+
+
+def of_text(text: str) -> list[str]:
+    """Return what finds a text: each word, and each run without spaces, such as an address."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    runs = folded.split()
+    parts = [part for run in runs for part in _BETWEEN.split(run) if part]
+    return _marked("t", [*parts, *runs])
+
+
+def wanted(text: str) -> list[str]:
+    """Return the words that an entry must have to be found by a text: its runs without spaces."""
+    return _marked("t", unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def of_label(name: str, value: str) -> str:
+    # Cut alike on both sides: a label longer than a word is still found.
+    return f"l:{name}={value}"[: 4 * LONGEST_WORD]
+
+
+def _marked(kind: str, words: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(f"{kind}:{word[:LONGEST_WORD]}" for word in words))
