@@ -113,6 +113,7 @@ INSTALLED_APPS = [
     "webhooks",
     "apikeys",
     "domains",
+    "contacts",
     "sending",
     "allauth",
     "allauth.account",

@@ -5,6 +5,7 @@ from django.urls import include, path
 from accounts import urls as accounts
 from apikeys import urls as apikeys
 from auditlog import urls as auditlog
+from contacts import urls as contacts
 from domains import urls as domains
 from queensmtp import docs_views, error_views, health
 from sending import urls as sending
@@ -13,6 +14,7 @@ from webhooks import urls as webhooks
 api_urlpatterns = [
     *apikeys.api_urlpatterns,
     *domains.api_urlpatterns,
+    *contacts.api_urlpatterns,
     *sending.api_urlpatterns,
     *webhooks.api_urlpatterns,
     *auditlog.api_urlpatterns,
