@@ -1,6 +1,6 @@
 """Stop mail to a mailbox, and allow it again. Each writes its audit entry."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -112,7 +112,7 @@ def _insert(account_id: UUID, by: Actor, wanted: Sequence[Wanted], now: datetime
 
 
 def _record(
-    by: Actor, event: Event, rows: Sequence[Suppression], changes: dict[str, object]
+    by: Actor, event: Event, rows: Sequence[Suppression], changes: Mapping[str, object]
 ) -> None:
     """One entry, however many there were."""
     first = rows[0]

@@ -61,7 +61,7 @@ class Mailbox:
     @property
     def key(self) -> str:
         """Two addresses with one key are one mailbox: no server tells them apart by case."""
-        return f"{unicodedata.normalize('NFC', self.local.lower())}@{self.domain}"
+        return key_of(self.address)
 
     def __str__(self) -> str:
         if not self.name:
@@ -131,6 +131,11 @@ def named(name: str, mailbox: Mailbox) -> Mailbox:
     elif _ADDRESS_IN_NAME.search(seen):
         raise AddressRefused("invalid_name", "has a name that looks like another address")
     return Mailbox(name, mailbox.local, mailbox.domain)
+
+
+def key_of(address: str) -> str:
+    """The key of the mailbox at an address that is in normal form."""
+    return address.lower() if address.isascii() else unicodedata.normalize("NFC", address.lower())
 
 
 def domain_of(address: str) -> str:

@@ -1,7 +1,8 @@
 """The accept core: gates 3 to 5 of `design.md` 1, then one statement, then and only then yes.
 
 It knows neither HTTP nor sockets: the single view, the batch view and the SMTP session call it.
-The statement tests again that the key lives, the account is open and the domain is verified;
+The statement tests again that the key lives, the account is open and the domain is verified, and
+that nobody asked for no more mail: a suppressed recipient is stored as such, and never claimed;
 outside a transaction it is a transaction of its own, so the message, its recipients, the
 idempotency answer and the audit entry are stored together or not at all.
 """
@@ -22,6 +23,7 @@ from apikeys.policy import KeyRecord, Refusal
 from auditlog import entries
 from queensmtp import bell, crypto, hot, ratelimit
 from queensmtp.actors import Actor, Target
+from queensmtp.addresses import key_of
 from queensmtp.errors import (
     ApiError,
     FieldError,
@@ -115,9 +117,18 @@ recipients AS (
         (id, account_id, message_id, kind, address, domain, state, attempts, in_doubt_count,
          due_at, enhanced_code, reply, mx_host, tls_version, tls_cipher)
     SELECT one.id, message.account_id, message.id, one.kind, one.address, one.domain,
-           'queued', 0, 0, message.created_at, '', '', '', '', ''
-    FROM message, unnest(%s::uuid[], %s::text[], %s::text[], %s::text[])
-        AS one (id, kind, address, domain)
+           CASE WHEN stopped.id IS NULL THEN 'queued' ELSE 'suppressed' END,
+           0, 0, message.created_at, '', '', '', '', ''
+    FROM message
+    CROSS JOIN unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[])
+        AS one (id, kind, address, domain, mailbox)
+    LEFT JOIN LATERAL (
+        SELECT s.id FROM contacts_suppression s
+        WHERE s.account_id = message.account_id AND s.email = one.mailbox
+          AND s.removed_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > now())
+          AND (NOT s.marketing_only OR %s)
+        LIMIT 1
+    ) AS stopped ON true
 ),"""
 
 _END = "SELECT (SELECT count(*) FROM live), (SELECT count(*) FROM message)"
@@ -238,7 +249,7 @@ def _store(
     if idempotency is not None:
         params += _idempotency_params(idempotency, email_id, now)
     params += _message_params(submission, email_id, now, key, actor, via)
-    params += _recipient_params(submission.recipients)
+    params += [*_recipient_params(submission.recipients), submission.marketing]
     params += _audit_params(submission, email_id, actor, now)
     row = hot.fetch_one(IDEMPOTENT if idempotency else ONCE, params)
     assert row is not None
@@ -301,6 +312,7 @@ def _recipient_params(recipients: dict[str, str]) -> list[Sequence[Any]]:
         [recipients[address] for address in addresses],
         addresses,
         [address.rpartition("@")[2] for address in addresses],
+        [key_of(address) for address in addresses],
     ]
 
 

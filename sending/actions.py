@@ -3,26 +3,22 @@
 import logging
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from functools import cache
-from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from sending import admission, destinations, outcomes, parcels, queue
+from sending import admission, destinations, events, outcomes, parcels, queue, suppressed
 from sending.backlog import Backlog
 from sending.backoff import Schedule
 from sending.courier import DELIVERY_SECONDS
-from sending.models import DeliveryEvent, IdempotentRequest, Message
-from sending.parcels import Carried, Headers, Parcel
+from sending.models import IdempotentRequest
+from sending.parcels import Carried, Parcel
 from sending.queue import PutBack
-from webhooks import actions as webhooks
-from webhooks.payloads import WebhookEvent
 
 CLAIMED_AT_ONCE = 200
 LONGEST_DELIVERY_SECONDS = DELIVERY_SECONDS + 5
@@ -51,6 +47,7 @@ def deliver_due(*, limit: int = CLAIMED_AT_ONCE) -> int:
         try:
             _asked.clear()
             put_lost_in_doubt(now=timezone.now())
+            tell_suppressed(now=timezone.now())
             claimed_count += _run_round(limit)
         finally:
             _round.release()
@@ -122,11 +119,20 @@ def _settle(carried: Sequence[Carried], *, limited: Collection[str]) -> None:
 def put_lost_in_doubt(*, now: datetime, limit: int = 1_000) -> int:
     """Leases that ran out: nobody knows whether those messages arrived."""
     lost = queue.expire(limit=limit, now=now)
-    events = [outcomes.lost_event(one, now=now) for one in lost]
-    messages = Message.objects.in_bulk({one.message_id for one in lost})
-    headers = {one.pk: parcels.headers_of(one) for one in messages.values()}
-    _tell_events(events, outcomes.addresses_of(lost), messages, headers)
+    told = [outcomes.lost_event(one, now=now) for one in lost]
+    events.tell_later(told, outcomes.addresses_of(lost))
     return len(lost)
+
+
+@transaction.atomic
+def tell_suppressed(*, now: datetime, limit: int = 1_000) -> int:
+    """Tell of those whom the accept statement suppressed."""
+    taken = suppressed.take_untold(limit=limit, now=now)
+    stops = suppressed.find_stops((one.account_id, one.address) for one in taken)
+    events.tell_later(
+        suppressed.events_of(taken, stops, now=now), {one.id: one.address for one in taken}
+    )
+    return len(taken)
 
 
 def forget_idempotency(*, now: datetime) -> int:
@@ -147,30 +153,8 @@ def _record(carried: Sequence[Carried], limited: Collection[str]) -> None:
     messages = {each.parcel.message.pk: each.parcel.message for each in carried}
     headers = {each.parcel.message.pk: each.headers for each in carried}
     addresses = outcomes.addresses_of(one.report.claimed for one in taken)
-    _tell_events([one.event for one in taken], addresses, messages, headers)
+    events.tell([one.event for one in taken], addresses, messages, headers)
     destinations.learn(carried, limited=limited, now=now)
-
-
-def _tell_events(
-    events: Sequence[DeliveryEvent],
-    addresses: Mapping[UUID, str],
-    messages: Mapping[UUID, Message],
-    headers: Mapping[UUID, Headers],
-) -> None:
-    """Store events and put their webhooks into the outbox, in the outcome's transaction."""
-    if not events:
-        return
-    DeliveryEvent.objects.bulk_create(events)
-    by_account: dict[UUID, list[WebhookEvent]] = defaultdict(list)
-    for event in events:
-        message = messages[event.message_id]
-        by_account[event.account_id].append(
-            outcomes.webhook_event(
-                event, message, addresses[event.recipient_id], headers=headers[message.pk]
-            )
-        )
-    for account_id, told in by_account.items():
-        webhooks.enqueue(account_id=account_id, events=told)
 
 
 def _warn_of_lost_leases(count: int) -> None:

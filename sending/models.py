@@ -107,6 +107,11 @@ class Recipient(models.Model):
             models.Index(
                 fields=["leased_until"], condition=Q(state="sending"), name="recipient_leased"
             ),
+            models.Index(
+                fields=["id"],
+                condition=Q(state="suppressed", finished_at=None),
+                name="recipient_suppressed_untold",
+            ),
         ]
 
     def __str__(self) -> str:

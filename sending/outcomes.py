@@ -24,6 +24,7 @@ EVENT_OF_STATE = {
     State.IN_DOUBT: "email.delivery_delayed",
     State.BOUNCED: "email.bounced",
     State.FAILED: "email.failed",
+    State.SUPPRESSED: "email.suppressed",
 }
 LEASE_RAN_OUT = "The worker stopped in the middle: the message may have arrived. Trying again."
 
@@ -73,6 +74,8 @@ def webhook_event(
         data["bounce"] = _bounce(event.data)
     if event.type == "email.failed":
         data["failed"] = {"reason": event.data["reply"]}
+    if event.type == "email.suppressed":
+        data["suppressed"] = {"message": event.data["reply"], "type": "OnAccountSuppressionList"}
     return WebhookEvent(event.id, event.type, event.created_at, data)
 
 

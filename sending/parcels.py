@@ -1,10 +1,10 @@
-"""What a worker carries: a stored message, built and signed, for its recipients at one place."""
+"""What a worker carries: a stored message, built and signed, for one recipient."""
 
 import logging
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
@@ -20,13 +20,15 @@ from queensmtp import addresses
 from queensmtp.addresses import Mailbox
 from queensmtp.crypto import CannotDecrypt
 from queensmtp.errors import PermanentFailure, TemporaryFailure
-from sending import courier, dkim, mime, transports
+from sending import courier, dkim, mime, suppressed, transports
 from sending.courier import Outcome, Proof
 from sending.mime import Content
 from sending.models import Message
 from sending.queue import Claimed
 from sending.serializers import content_of
 from sending.states import State
+from sending.submissions import Sealed
+from sending.suppressed import Stops
 
 SANDBOX_ENVIRONMENT = "development"
 # A rotated DKIM key is taken up within this time; loading one costs sixty signatures.
@@ -40,21 +42,25 @@ OF_THE_DESTINATION = ("unreachable", "dns")
 NOBODY = Proof("", "", "", 0.0, 0.0)
 
 Headers = Sequence[tuple[str, str]]
+# The signed bytes, and the signatures for the timeline.
+Signed = tuple[bytes, list[dict[str, str]]]
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One message for the claimed recipients of one destination domain."""
+    """One message for one claimed recipient, who has a return path of his own."""
 
     message: Message
+    letter: "Letter"
     claimed: Sequence[Claimed]
-    keys: Sequence[SigningKey]
     # On the monotonic clock: begun any later, the delivery could outlive its lease.
     begin_by: float
     # Its key leaked: it waits, and fails at its final age if nobody lets it go.
     is_held: bool = False
+    # What stops mail to any recipient of the batch.
+    stops: Stops = field(default_factory=dict)
 
     @property
     def domain(self) -> str:
@@ -77,6 +83,29 @@ class Carried:
     @property
     def was_begun(self) -> bool:
         return bool(self.outcomes)
+
+
+class Suppressed(Exception):
+    """The recipient gets no mail, or none of this kind."""
+
+
+class Letter:
+    """A message that is opened and signed once for all its recipients of a batch."""
+
+    def __init__(self, message: Message, keys: Sequence[SigningKey], *, recipients: int) -> None:
+        self.message = message
+        self.keys = keys
+        self._lock = Lock()
+        self._left = recipients
+        self._signed: Signed | None = None
+
+    def signed(self, content: Content) -> Signed:
+        """The bytes; let go with the last recipient, since a batch may hold large ones."""
+        with self._lock:
+            signed = self._signed or _signed(content, self.keys)
+            self._left -= 1
+            self._signed = signed if self._left > 0 else None
+        return signed
 
 
 class KeyRing:
@@ -110,40 +139,44 @@ _ring = KeyRing()
 
 
 def pack(claimed: Sequence[Claimed], *, begin_by: float) -> list[Parcel]:
-    """Group claims by message and destination, and read what they need: a few queries for all.
+    """A parcel for each claim, and what they need: a few queries for all.
 
     The contents are not read yet: `load` does it.
     """
-    groups: dict[tuple[UUID, str], list[Claimed]] = defaultdict(list)
-    # Ids are time-ordered: the oldest first.
-    for one in sorted(claimed, key=lambda one: one.id):
-        groups[one.message_id, one.domain].append(one)
-    messages = Message.objects.defer("content").in_bulk({message_id for message_id, _ in groups})
+    counts = Counter(one.message_id for one in claimed)
+    messages = Message.objects.defer("content").in_bulk(counts)
     keys = _ring.of_domains(message.domain_id for message in messages.values())
     leaked = _leaked({message.key_id for message in messages.values()})
+    stops = suppressed.find_stops((one.account_id, one.address) for one in claimed)
+    letters = {
+        message.pk: Letter(message, keys[message.domain_id], recipients=counts[message.pk])
+        for message in messages.values()
+    }
     return [
         Parcel(
-            message,
-            group,
-            keys[message.domain_id],
+            letter.message,
+            letter,
+            [one],
             begin_by,
-            is_held=message.key_id in leaked,
+            is_held=letter.message.key_id in leaked,
+            stops=stops,
         )
-        for (message_id, _), group in groups.items()
-        for message in [messages[message_id]]
+        # Ids are time-ordered: the oldest first.
+        for one in sorted(claimed, key=lambda one: one.id)
+        for letter in [letters[one.message_id]]
     ]
 
 
 def load(parcels: Sequence[Parcel]) -> tuple[list[Parcel], list[Parcel]]:
     """Read the contents of as many parcels as a worker has room for; these, and the surplus."""
-    size = 0
+    size, wanted = 0, set()
     loaded: list[Parcel] = []
     for parcel in parcels:
-        size += parcel.message.size
+        size += parcel.message.size if parcel.message.pk not in wanted else 0
         if loaded and size > BYTES_AT_ONCE:
             break
         loaded.append(parcel)
-    wanted = {parcel.message.pk for parcel in loaded}
+        wanted.add(parcel.message.pk)
     contents = dict(Message.objects.filter(pk__in=wanted).values_list("pk", "content"))
     for parcel in loaded:
         parcel.message.content = contents.get(parcel.message.pk)
@@ -158,11 +191,16 @@ def carry(parcel: Parcel) -> Carried:
     headers: Headers = ()
     is_destinations_word = True
     try:
-        content = _content(parcel.message)
-        headers = content.headers
+        sealed = _opened(parcel.message)
+        headers = sealed.headers
         _refuse_held(parcel)
-        signed, signatures = _signed(content, parcel.keys)
+        _refuse_suppressed(parcel, sealed)
+        content = _content(parcel.message, sealed)
+        signed, signatures = parcel.letter.signed(content)
         outcomes = _deliver(parcel, content, signed)
+    except Suppressed as stopped:
+        outcomes, signatures = _all(parcel, State.SUPPRESSED, str(stopped)), []
+        is_destinations_word = False
     except PermanentFailure as failure:
         outcomes, signatures = _all(parcel, State.FAILED, str(failure)), []
     except TemporaryFailure as failure:
@@ -190,6 +228,19 @@ def _refuse_held(parcel: Parcel) -> None:
         raise TemporaryFailure(HELD, reason="key_leaked")
 
 
+def _refuse_suppressed(parcel: Parcel, sealed: Sealed) -> None:
+    """Asked again: the address may have bounced since the message was accepted."""
+    (one,) = parcel.claimed
+    stop = suppressed.stop_for(
+        parcel.stops,
+        account_id=one.account_id,
+        address=one.address,
+        is_marketing=sealed.marketing,
+    )
+    if stop is not None:
+        raise Suppressed(stop.words)
+
+
 def _all(parcel: Parcel, state: State, reason: str) -> list[Outcome]:
     return [Outcome(one.address, state, 0, "", reason, NOBODY) for one in parcel.claimed]
 
@@ -213,10 +264,14 @@ def return_path(message: Message) -> str:
     return f"bounce+{message.pk.hex}@{settings.RETURN_PATH_HOST}"
 
 
-def _content(message: Message) -> Content:
-    stored = content_of(message)
-    if stored is None:
+def _opened(message: Message) -> Sealed:
+    sealed = content_of(message)
+    if sealed is None:
         raise PermanentFailure("The contents of the message are no longer kept.", reason="gone")
+    return sealed
+
+
+def _content(message: Message, stored: Sealed) -> Content:
     return Content(
         sender=addresses.parse(message.sender),
         to=_read(message.to),
@@ -232,7 +287,7 @@ def _content(message: Message) -> Content:
     )
 
 
-def _signed(content: Content, keys: Sequence[SigningKey]) -> tuple[bytes, list[dict[str, str]]]:
+def _signed(content: Content, keys: Sequence[SigningKey]) -> Signed:
     if not keys:
         raise TemporaryFailure("The domain has no DKIM key that signs.", reason="no_dkim_key")
     built = mime.build(content)

@@ -43,6 +43,8 @@ class Submission:
     headers: tuple[tuple[str, str], ...] = ()
     attachments: tuple[Attachment, ...] = ()
     tags: tuple[dict[str, str], ...] = ()
+    # Mail that people may unsubscribe from.
+    marketing: bool = False
     problems: list[FieldError] = field(default_factory=list)
 
     @property
@@ -90,6 +92,7 @@ class Submission:
                 "text": self.text,
                 "html": self.html,
                 "headers": self.headers,
+                "marketing": self.marketing,
                 "attachments": [
                     {
                         "filename": one.filename,
@@ -111,6 +114,7 @@ class Sealed:
     html: str | None
     headers: tuple[tuple[str, str], ...]
     attachments: tuple[Attachment, ...]
+    marketing: bool = False
 
 
 def opened(sealed_part: bytes) -> Sealed:
@@ -129,6 +133,7 @@ def opened(sealed_part: bytes) -> Sealed:
             )
             for one in found["attachments"]
         ),
+        marketing=found.get("marketing", False),
     )
 
 

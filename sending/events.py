@@ -1,0 +1,40 @@
+"""Stores what became of recipients and tells webhooks of it, in the caller's transaction."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from sending import outcomes, parcels
+from sending.models import DeliveryEvent, Message
+from sending.parcels import Headers
+from webhooks import actions as webhooks
+from webhooks.payloads import WebhookEvent
+
+
+def tell_later(events: Sequence[DeliveryEvent], addresses: Mapping[UUID, str]) -> None:
+    """Tell of messages that are not at hand: they are read, and opened for their headers."""
+    messages = Message.objects.in_bulk({event.message_id for event in events})
+    headers = {one.pk: parcels.headers_of(one) for one in messages.values()}
+    tell(events, addresses, messages, headers)
+
+
+def tell(
+    events: Sequence[DeliveryEvent],
+    addresses: Mapping[UUID, str],
+    messages: Mapping[UUID, Message],
+    headers: Mapping[UUID, Headers],
+) -> None:
+    """Store events and put their webhooks into the outbox."""
+    if not events:
+        return
+    DeliveryEvent.objects.bulk_create(events)
+    by_account: dict[UUID, list[WebhookEvent]] = defaultdict(list)
+    for event in events:
+        message = messages[event.message_id]
+        by_account[event.account_id].append(
+            outcomes.webhook_event(
+                event, message, addresses[event.recipient_id], headers=headers[message.pk]
+            )
+        )
+    for account_id, told in by_account.items():
+        webhooks.enqueue(account_id=account_id, events=told)
