@@ -53,8 +53,8 @@ class Parcel:
     """One message for one claimed recipient, who has a return path of his own."""
 
     message: Message
-    letter: "Letter"
     claimed: Sequence[Claimed]
+    letter: "Letter"
     # On the monotonic clock: begun any later, the delivery could outlive its lease.
     begin_by: float
     # Its key leaked: it waits, and fails at its final age if nobody lets it go.
@@ -155,8 +155,8 @@ def pack(claimed: Sequence[Claimed], *, begin_by: float) -> list[Parcel]:
     return [
         Parcel(
             letter.message,
-            letter,
             [one],
+            letter,
             begin_by,
             is_held=letter.message.key_id in leaked,
             stops=stops,

@@ -14,7 +14,8 @@ from sending.parcels import Parcel
 def parcel(account: int, domain: str, *, begin_by: float = 100.0) -> Parcel:
     message: Any = SimpleNamespace(account_id=uuid.UUID(int=account))
     claim: Any = SimpleNamespace(domain=domain)
-    return Parcel(message, [claim], [], begin_by)
+    letter: Any = None
+    return Parcel(message, [claim], letter, begin_by)
 
 
 def backlog(*parcels: Parcel, places: int = 100, per_destination: int = 100) -> Backlog:

@@ -79,9 +79,9 @@ def test_delivers_what_was_asked_for(cast: Cast, domain: Domain, sink: SmtpSink)
     assert deliver_due() == 3
 
     assert sorted(one.recipients for one in sink.messages) == [
-        ["ann@wasp.example"],
-        ["bea@wasp.example"],
-        ["eve@wasp.example"],
+        ("ann@wasp.example",),
+        ("bea@wasp.example",),
+        ("eve@wasp.example",),
     ]
     received = sink.messages[0]
     assert {one.content for one in sink.messages} == {received.content}
