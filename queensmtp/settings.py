@@ -90,6 +90,7 @@ CELERY_TASK_ROUTES = {
 CELERY_BEAT_SCHEDULE = {
     "partitions": {"task": "queensmtp.tasks.make_partitions", "schedule": 6 * 3600.0},
     "idempotency": {"task": "sending.tasks.forget_idempotency", "schedule": 3600.0},
+    "destinations": {"task": "sending.tasks.forget_destinations", "schedule": 3600.0},
 }
 # What each worker looks for by itself, whatever Valkey remembers: queue → (task, seconds).
 SWEEPS = {

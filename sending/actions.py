@@ -97,6 +97,7 @@ def _fill(backlog: Backlog, limit: int) -> int:
         ]
         + [PutBack(claim) for parcel in surplus for claim in parcel.claimed]
     )
+    destinations.recall_policies(parcel.domain for parcel in loaded)
     backlog.limit(sorted_out.allowed)
     backlog.add(loaded)
     return len(claimed)
@@ -155,6 +156,7 @@ def _record(carried: Sequence[Carried], limited: Collection[str]) -> None:
     addresses = outcomes.addresses_of(one.report.claimed for one in taken)
     events.tell([one.event for one in taken], addresses, messages, headers)
     destinations.learn(carried, limited=limited, now=now)
+    destinations.store_policies()
 
 
 def _warn_of_lost_leases(count: int) -> None:

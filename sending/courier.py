@@ -44,6 +44,8 @@ class Proof:
     tls_cipher: str
     connect_seconds: float
     transfer_seconds: float
+    # The mode of the destination's MTA-STS policy, if it has one.
+    mta_sts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,7 @@ class Courier:
             tls_cipher=connection.tls_cipher,
             connect_seconds=connect_seconds,
             transfer_seconds=time.monotonic() - began,
+            mta_sts=connection.route.mta_sts,
         )
         if answers.doubt or (answers.content and answers.content.code == 421):
             connection.socket.close()

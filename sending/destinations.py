@@ -1,15 +1,17 @@
-"""The pace of destinations in the database: read with a claim, learned from what was carried."""
+"""What the database knows of destinations, read with a claim and learned from what was carried."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from sending import traffic
+from sending import strict_transport, traffic
 from sending.courier import Outcome
-from sending.models import Destination
+from sending.models import Destination, MtaStsPolicy
 from sending.parcels import Carried
 from sending.traffic import Pace, Tally
+
+PACES_KEPT = timedelta(days=1)
 
 
 def paces(domains: Iterable[str]) -> dict[str, Destination]:
@@ -61,3 +63,29 @@ def _adjust(domain: str, row: Destination | None, tally: Tally, now: datetime) -
 
 def pace_of(row: Destination) -> Pace:
     return Pace(row.allowed, row.failure_count, row.resting_until)
+
+
+def recall_policies(domains: Iterable[str]) -> None:
+    """Read the MTA-STS policies of destinations to which mail is about to be carried."""
+    if settings.DELIVERY_TRANSPORT == "mx":
+        found = MtaStsPolicy.objects.filter(domain__in=set(domains))
+        strict_transport.configured().remember({row.domain: row.policy for row in found})
+
+
+def store_policies() -> None:
+    """Keep the MTA-STS policies that were learned meanwhile."""
+    learned = strict_transport.configured().take_learned()
+    if learned:
+        MtaStsPolicy.objects.bulk_create(
+            [MtaStsPolicy.of(domain, policy) for domain, policy in sorted(learned.items())],
+            update_conflicts=True,
+            unique_fields=["domain"],
+            update_fields=["policy_id", "mode", "hosts", "expires_at"],
+        )
+
+
+def forget(*, now: datetime) -> int:
+    """Delete policies that have expired, and the paces of destinations nobody wrote to lately."""
+    expired, _ = MtaStsPolicy.objects.filter(expires_at__lte=now).delete()
+    stale = Destination.objects.filter(is_paused=False, changed_at__lte=now - PACES_KEPT)
+    return expired + stale.delete()[0]

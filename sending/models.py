@@ -4,6 +4,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from queensmtp.ids import new_id
+from sending.mta_sts import Mode, Policy
 from sending.states import CLAIMABLE, State
 
 
@@ -237,3 +238,30 @@ class Warmup(models.Model):
 
     def __str__(self) -> str:
         return f"{self.domain_id} since {self.started_on}"
+
+
+class MtaStsPolicy(models.Model):
+    """The MTA-STS policy of a destination, kept until it expires (RFC 8461). Of no tenant."""
+
+    domain = models.CharField(max_length=253, primary_key=True)
+    policy_id = models.CharField(max_length=32)
+    mode = models.CharField(max_length=8, choices=[(one.value, one.value) for one in Mode])
+    hosts = ArrayField(models.CharField(max_length=255))
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.domain}: {self.mode}"
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(self.policy_id, Mode(self.mode), tuple(self.hosts), self.expires_at)
+
+    @classmethod
+    def of(cls, domain: str, policy: Policy) -> "MtaStsPolicy":
+        return cls(
+            domain=domain,
+            policy_id=policy.id,
+            mode=policy.mode,
+            hosts=list(policy.hosts),
+            expires_at=policy.expires_at,
+        )

@@ -108,10 +108,10 @@ def _tell(
         tls_version=outcome.proof.tls_version,
         tls_cipher=outcome.proof.tls_cipher,
     )
-    return Told(report, _event(carried, report, now))
+    return Told(report, _event(carried, report, now, mta_sts=outcome.proof.mta_sts))
 
 
-def _event(carried: Carried, report: Report, now: datetime) -> DeliveryEvent:
+def _event(carried: Carried, report: Report, now: datetime, *, mta_sts: str) -> DeliveryEvent:
     claimed = report.claimed
     data = {
         "attempt": claimed.attempt,
@@ -121,6 +121,7 @@ def _event(carried: Carried, report: Report, now: datetime) -> DeliveryEvent:
         "mx_host": report.mx_host,
         "tls_version": report.tls_version,
         "tls_cipher": report.tls_cipher,
+        "mta_sts": mta_sts,
         "code": report.code or None,
         "enhanced_code": report.enhanced,
         "reply": report.reply,

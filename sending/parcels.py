@@ -20,7 +20,7 @@ from queensmtp import addresses
 from queensmtp.addresses import Mailbox
 from queensmtp.crypto import CannotDecrypt
 from queensmtp.errors import PermanentFailure, TemporaryFailure
-from sending import courier, dkim, mime, suppressed, transports
+from sending import courier, dkim, mime, strict_transport, suppressed, transports
 from sending.courier import Outcome, Proof
 from sending.mime import Content
 from sending.models import Message
@@ -38,7 +38,7 @@ HELD = "Held: the API key that sent this was reported as leaked, and revoked."
 # Contents in the memory of one worker at once.
 BYTES_AT_ONCE = 64 * 1024 * 1024
 # Reasons of a TemporaryFailure for which a destination is left alone for a while.
-OF_THE_DESTINATION = ("unreachable", "dns")
+OF_THE_DESTINATION = ("unreachable", "dns", "mta_sts")
 NOBODY = Proof("", "", "", 0.0, 0.0)
 
 Headers = Sequence[tuple[str, str]]
@@ -251,7 +251,9 @@ def _deliver(parcel: Parcel, content: Content, signed: bytes) -> list[Outcome]:
         text = "kept in the sandbox: a development key sends nothing to the outside"
         return [Outcome(one, State.DELIVERED, 250, "2.0.0", text, NOBODY) for one in recipients]
     return courier.configured().deliver(
-        transports.configured().routes(parcel.domain),
+        strict_transport.configured().bind(
+            parcel.domain, transports.configured().routes(parcel.domain)
+        ),
         return_path=return_path(parcel.message),
         recipients=recipients,
         message=signed,

@@ -8,6 +8,8 @@ from typing import Protocol
 class Tls(StrEnum):
     OPPORTUNISTIC = "opportunistic"
     """STARTTLS if it is offered, any certificate: what MX hosts of strangers allow (RFC 7435)."""
+    REQUIRED = "required"
+    """STARTTLS with any certificate, or nothing is sent: what a sender may ask for."""
     VERIFIED = "verified"
     """STARTTLS with a certificate that names the host, or nothing is sent."""
     IMPLICIT = "implicit"
@@ -26,7 +28,8 @@ class Route:
 
     `addresses` are the literals that were checked and are dialled; empty means that the host is
     the operator's own choice and is resolved when dialled. `is_final` says whether its 250 means
-    delivered (an MX, the inbox) or only handed on (a relay).
+    delivered (an MX, the inbox) or only handed on (a relay). `is_exchanger`: it was found by MX
+    look-up, so the domain's own policies bind it.
     """
 
     host: str
@@ -36,6 +39,9 @@ class Route:
     addresses: tuple[str, ...] = ()
     ca_file: str = ""
     login: Login | None = None
+    is_exchanger: bool = False
+    # The mode of the MTA-STS policy under which it is used.
+    mta_sts: str = ""
 
 
 class Transport(Protocol):

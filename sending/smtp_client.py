@@ -87,7 +87,7 @@ class Deadline:
 def tls_context(tls: Tls, ca_file: str) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca_file or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if tls is Tls.OPPORTUNISTIC:
+    if tls in (Tls.OPPORTUNISTIC, Tls.REQUIRED):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
@@ -170,7 +170,7 @@ class Connection:
 
     def _starttls(self, ehlo_name: str, deadline: Deadline) -> None:
         if not self.offers.starttls:
-            if self.route.tls is Tls.VERIFIED:
+            if self.route.tls is not Tls.OPPORTUNISTIC:
                 raise TlsFailed(f"{self.route.host} does not offer STARTTLS.")
             return
         reply = self._ask("STARTTLS", deadline)

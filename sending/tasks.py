@@ -2,7 +2,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from queensmtp import bell
-from sending import actions
+from sending import actions, destinations
 from sending.accept import DELIVER_TASK
 
 
@@ -15,3 +15,8 @@ def deliver_due() -> int:
 @shared_task(name="sending.tasks.forget_idempotency")
 def forget_idempotency() -> int:
     return actions.forget_idempotency(now=timezone.now())
+
+
+@shared_task(name="sending.tasks.forget_destinations")
+def forget_destinations() -> int:
+    return destinations.forget(now=timezone.now())

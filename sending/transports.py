@@ -95,7 +95,9 @@ class DirectMx:
             except DeliveryFailure as problem:
                 problems.append(problem)
             else:
-                routes.append(Route(host, self.port, Tls.OPPORTUNISTIC, True, addresses))
+                routes.append(
+                    Route(host, self.port, Tls.OPPORTUNISTIC, True, addresses, is_exchanger=True)
+                )
         if routes:
             return tuple(routes)
         # One exchanger that may be found later is reason enough to wait.

@@ -154,6 +154,10 @@ class HttpReceiver:
     def url(self) -> str:
         return f"{'https' if self._tls else 'http'}://{self.address}:{self.port}/hook"
 
+    def play(self, script: Script) -> None:
+        """From now on, answer every request so."""
+        self._scripts = (script,)
+
     def __enter__(self) -> Self:
         self._start(self._accept)
         return self
