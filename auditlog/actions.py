@@ -4,7 +4,7 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -15,19 +15,18 @@ from django.conf import settings
 from django.db import connection, transaction
 from psycopg.errors import UniqueViolation
 
-from auditlog import checkpoints, entries, log_keys, recording, stored_tree
+from auditlog import checkpoints, entries, log_keys, memory, publication, recording, stored_tree
 from auditlog.checkpoints import BadCheckpoint, Checkpoint
 from auditlog.errors import HeadMoved, HistoryChanged
 from auditlog.growth import Growth, Waiting, edges_needed, grown
+from auditlog.memory import Signed
 from auditlog.merkle import Frontier
+from auditlog.models import Dispute
 from auditlog.stored_tree import Wanted
 from queensmtp import hot, tenancy
 from queensmtp.actors import Actor, Target
 
-PUBLISHED_EVERY = timedelta(hours=1)
 SEALED_AT_ONCE = 10_000
-# Any number will do that no other advisory lock uses.
-SEALER_LOCK = 0x5EA1
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +93,7 @@ class SealReport:
     is_busy: bool = False
     # Accounts whose tree is not what we signed: their entries wait, and someone must look.
     set_aside: frozenset[UUID] = field(default_factory=frozenset)
+    signed: tuple[Signed, ...] = ()
 
 
 TAKE_PENDING = """
@@ -143,39 +143,36 @@ FROM unnest(%b::uuid[], %b::bigint[], %b::bytea[], %b::bytea[], %b::text[], %b::
 WHERE h.account_id = n.account_id AND h.size = n.old_size AND h.root = n.old_root
 """
 
-PUBLISH_DUE = """
-WITH due AS (
-    UPDATE auditlog_head SET published_size = size, published_at = %(now)s::timestamptz
-    WHERE size > published_size
-        AND (published_at IS NULL OR published_at <= %(overdue)s::timestamptz)
-    RETURNING account_id, size, root, note
-)
-INSERT INTO auditlog_checkpoint (account_id, size, root, note, published_at)
-SELECT account_id, size, root, note, %(now)s::timestamptz FROM due
-"""
-
 
 def seal_all(*, now: datetime, at_once: int = SEALED_AT_ONCE) -> int:
-    """Seal whatever waits, then publish what is due; return how many entries were sealed."""
+    """Seal whatever waits, then publish what is due; return how many entries were sealed.
+
+    Each step begins where a crash left it: what waits is in the pending table, what is not yet
+    published is a head above its published size, what the file lacks has a higher number.
+    """
     total, report = 0, SealReport(entry_count=at_once)
     while report.entry_count == at_once:
         report = seal_pending(limit=at_once, now=now)
         total += report.entry_count
-    publish_due(now=now)
+    publication.publish_due(now=now)
+    publication.write_file()
     return total
 
 
 def seal_pending(*, limit: int, now: datetime) -> SealReport:
     """Give each waiting entry its leaf, and sign every head that grew: all of it, or nothing.
 
-    An account whose stored tree contradicts what we signed is set aside; the others go on.
+    An account whose stored tree contradicts what we signed, or what a witness saw, is set aside;
+    the others go on.
     """
     log_keys.signing_key()
-    set_aside: set[UUID] = set()
+    set_aside = set(Dispute.objects.values_list("account_id", flat=True))
     while True:
         try:
             with transaction.atomic():
-                return _seal(limit, now, frozenset(set_aside))
+                report = _seal(limit, now, frozenset(set_aside))
+            memory.remember(settings.AUDIT_MEMORY_FILE, report.signed)
+            return report
         except (HistoryChanged, UniqueViolation) as error:
             changed = _changed_accounts(error) - set_aside
             if not changed:
@@ -193,28 +190,22 @@ def _changed_accounts(error: HistoryChanged | UniqueViolation) -> set[UUID]:
         return {account_id for (account_id,) in cursor.fetchall()}
 
 
-def publish_due(*, now: datetime) -> int:
-    """Keep the newest checkpoint of each account whose last published one is an hour old."""
-    with connection.cursor() as cursor:
-        cursor.execute(PUBLISH_DUE, {"now": now, "overdue": now - PUBLISHED_EVERY})
-        return int(cursor.rowcount)
-
-
 def _seal(limit: int, now: datetime, set_aside: frozenset[UUID]) -> SealReport:
-    if not _holds_lock():
+    if not publication.try_sealer_lock():
         return SealReport(is_busy=True, set_aside=set_aside)
     waiting = _take_pending(limit, set_aside)
     growths = _grow(waiting)
     _insert_leaves(growths)
     _insert_tiles(growths)
     _move_heads(growths, now)
-    return SealReport(entry_count=len(waiting), account_count=len(growths), set_aside=set_aside)
-
-
-def _holds_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [SEALER_LOCK])
-        return bool(cursor.fetchone()[0])
+    return SealReport(
+        entry_count=len(waiting),
+        account_count=len(growths),
+        set_aside=set_aside,
+        signed=tuple(
+            Signed(growth.account_id, growth.after.size, growth.after.root) for growth in growths
+        ),
+    )
 
 
 def _take_pending(limit: int, set_aside: Collection[UUID]) -> list[Waiting]:
@@ -235,6 +226,7 @@ def _grow(waiting: list[Waiting]) -> list[Growth]:
         for account_id, leaves in groupby(waiting, key=attrgetter("account_id"))
     }
     trees = _read_trees(list(of_account))
+    memory.check(settings.AUDIT_MEMORY_FILE, trees)
     wanted = {
         account_id: [
             Wanted(account_id, trees[account_id].size, span)

@@ -59,6 +59,10 @@ def origin_stated(note: str) -> str:
     return note.partition("\n")[0]
 
 
+def encoded(value: bytes) -> str:
+    return b64encode(value).decode()
+
+
 def key_id(name: str, public_key: bytes) -> bytes:
     return sha256(name.encode() + b"\n" + ED25519 + public_key).digest()[:KEY_ID_SIZE]
 

@@ -252,6 +252,19 @@ class Head(models.Model):
         return Frontier.unpacked(self.size, bytes(self.frontier))
 
 
+class CheckpointQuerySet(models.QuerySet["Checkpoint"]):
+    def of_account(self, account_id: UUID) -> "CheckpointQuerySet":
+        return self.filter(account_id=account_id)
+
+    def after(self, number: int) -> "CheckpointQuerySet":
+        """Narrow down to what was published later, in the order in which it was."""
+        return self.filter(number__gt=number).order_by("number")
+
+    def first_covering(self, account_id: UUID, leaf_index: int) -> "Checkpoint | None":
+        """Return the oldest published checkpoint of a tree that has this leaf."""
+        return self.of_account(account_id).filter(size__gt=leaf_index).order_by("size").first()
+
+
 class Checkpoint(InsertOnly):
     """A published checkpoint: kept for ever, so that history cannot be told in two ways."""
 
@@ -261,9 +274,61 @@ class Checkpoint(InsertOnly):
     root = models.BinaryField()
     note = models.TextField()
     published_at = models.DateTimeField()
+    # The order in which checkpoints were published, over all accounts. Made by the database.
+    number = models.BigIntegerField(unique=True)
+
+    objects = CheckpointQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"{self.account_id} at {self.size}"
+
+
+class Cosignature(InsertOnly):
+    """A witness has seen this checkpoint, and none that contradicts it."""
+
+    pk = models.CompositePrimaryKey("account_id", "size", "witness")
+    account_id = models.UUIDField()
+    size = models.BigIntegerField()
+    witness = models.TextField()
+    # A signature line of the checkpoint's note, without its newline.
+    line = models.TextField()
+    cosigned_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.account_id} at {self.size} by {self.witness}"
+
+
+class Dispute(models.Model):
+    """A witness holds a checkpoint that contradicts ours: nothing more is signed for the account.
+
+    Only the owner of the tables can lift it, after somebody has looked.
+    """
+
+    account_id = models.UUIDField(primary_key=True)
+    reason = models.TextField()
+    found_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.account_id}: {self.reason}"
+
+
+class PublicationRequest(models.Model):
+    """Somebody waits for a receipt: the next head of the account is published at once."""
+
+    account_id = models.UUIDField(primary_key=True)
+
+    def __str__(self) -> str:
+        return str(self.account_id)
+
+
+class Reader(models.Model):
+    """How far a reader of published checkpoints has come."""
+
+    name = models.TextField(primary_key=True)
+    number = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.name} up to {self.number}"
 
 
 def _first_id_at(moment: datetime) -> UUID:

@@ -28,6 +28,8 @@ ENCRYPTION_KEYS = read.numbered_keys("ENCRYPTION_KEYS")
 AUDIT_SIGNING_KEY = read.optional_secret("AUDIT_SIGNING_KEY")
 AUDIT_PUBLIC_KEY = os.environ.get("AUDIT_PUBLIC_KEY", "")
 AUDIT_LOG_HOST = os.environ.get("AUDIT_LOG_HOST", "localhost")
+AUDIT_MEMORY_FILE = os.environ.get("AUDIT_MEMORY_FILE", "")
+AUDIT_CHECKPOINTS_FILE = os.environ.get("AUDIT_CHECKPOINTS_FILE", "")
 
 # --- Database ----------------------------------------------------------------------------------
 

@@ -91,8 +91,15 @@ def of_process(
 
 
 def of_sealer(checkout: Checkout, environ: Mapping[str, str]) -> dict[str, str]:
-    """The log key, for the one process that signs checkpoints."""
-    return _secret("AUDIT_SIGNING_KEY", checkout, environ)
+    """The log key, for the one process that signs checkpoints, and where it keeps what it signed
+    outside the database. A setting that the user made stands."""
+    audit = checkout.var / "audit"
+    kept = {
+        "AUDIT_MEMORY_FILE": str(audit / "memory.sqlite3"),
+        "AUDIT_CHECKPOINTS_FILE": str(audit / "checkpoints.jsonl"),
+    }
+    chosen = {name: environ.get(name) or path for name, path in kept.items()}
+    return {**_secret("AUDIT_SIGNING_KEY", checkout, environ), **chosen}
 
 
 def of_command(
@@ -101,7 +108,7 @@ def of_command(
     """For tests and for commands typed by hand: every role and every secret."""
     given = {
         **_secret("KEY_PEPPERS", checkout, environ),
-        **of_sealer(checkout, environ),
+        **_secret("AUDIT_SIGNING_KEY", checkout, environ),
         "DATABASE_URL": addresses.app,
         "DATABASE_WORKER_URL": addresses.worker,
         "DATABASE_OWNER_URL": addresses.owner,

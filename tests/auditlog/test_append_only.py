@@ -6,7 +6,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from auditlog import actions
+from auditlog import publication
 from auditlog.models import Checkpoint, Entry, Head, Leaf, Tile, WrittenByActions
 from queensmtp.tenancy import tenant
 from tests.factories.auditlog import HIVE, leave_waiting, record_many, seal
@@ -25,7 +25,7 @@ def _log() -> None:
     leave_waiting(256)
     seal()
     with as_role("worker"):
-        actions.publish_due(now=timezone.now())
+        publication.publish_due(now=timezone.now())
 
 
 def counts() -> list[int]:

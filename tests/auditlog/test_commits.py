@@ -3,7 +3,7 @@
 import psycopg
 from django.db import connection
 
-from auditlog import actions
+from auditlog import actions, publication
 from auditlog.models import Entry, Pending
 from queensmtp.tenancy import tenant
 from tests.factories.auditlog import HIVE, key_actor, record_many, seal
@@ -24,7 +24,7 @@ def test_an_entry_alone_is_committed_and_leaves_nothing_set(transactional_db: No
 def test_two_sealers_one_winner(transactional_db: None) -> None:
     record_many(4)
     with another_session() as other:
-        other.execute("SELECT pg_advisory_xact_lock(%s)", [actions.SEALER_LOCK])
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [publication.SEALER_LOCK])
         assert seal().is_busy
         with tenant(HIVE):
             assert Pending.objects.count() == 4

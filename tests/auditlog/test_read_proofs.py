@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 from pymerkle import InmemoryTree
 
-from auditlog import actions, checkpoints, log_keys, merkle
+from auditlog import checkpoints, log_keys, merkle, publication
 from auditlog.models import Leaf
 from queensmtp.ids import new_id
 from queensmtp.tenancy import tenant
@@ -37,7 +37,7 @@ def test_the_newest_checkpoint_is_signed_for_the_account(api: AuditApi, cast: Ca
 def test_a_published_checkpoint_stays(api: AuditApi, cast: Cast) -> None:
     seal()
     with as_role("worker"):
-        actions.publish_due(now=timezone.now())
+        publication.publish_due(now=timezone.now())
     published = api.get("/checkpoint").json()
     record_many(1, cast.hive.pk)
     seal()
@@ -182,7 +182,7 @@ def test_old_proofs_hold_when_more_is_published(api: AuditApi, cast: Cast) -> No
     old = api.get("/checkpoint").json()
     proof = api.get("/proof/inclusion", leaf_index="0").json()
     with as_role("worker"):
-        actions.publish_due(now=timezone.now() + timedelta(hours=1))
+        publication.publish_due(now=timezone.now() + timedelta(hours=1))
     leave_waiting(1000, cast.hive.pk)
     seal()
     assert api.get("/proof/inclusion", leaf_index="0", size=str(old["size"])).json() == proof

@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 from pymerkle import InmemoryTree
 
-from auditlog import actions, checkpoints, log_keys, tasks
+from auditlog import actions, checkpoints, log_keys, publication, tasks
 from auditlog.errors import HeadMoved, SigningKeyMissing
 from auditlog.growth import Growth
 from auditlog.merkle import Frontier
@@ -257,7 +257,7 @@ def test_a_checkpoint_is_published_at_once_and_then_hourly(_as_worker: None) -> 
     for minutes, published in ((0, 1), (30, 0), (61, 1), (62, 0)):
         record_many(1)
         seal()
-        assert actions.publish_due(now=now + timedelta(minutes=minutes)) == published
+        assert publication.publish_due(now=now + timedelta(minutes=minutes)) == published
     assert list(Checkpoint.objects.order_by("size").values_list("size", flat=True)) == [1, 3]
 
 
@@ -265,5 +265,5 @@ def test_nothing_new_is_not_published_again(_as_worker: None) -> None:
     record_many(1)
     seal()
     now = timezone.now()
-    assert actions.publish_due(now=now) == 1
-    assert actions.publish_due(now=now + timedelta(hours=2)) == 0
+    assert publication.publish_due(now=now) == 1
+    assert publication.publish_due(now=now + timedelta(hours=2)) == 0

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from auditlog import actions, proofs, verification
+from auditlog import proofs, publication, verification
 from auditlog.errors import BrokenTree
 from auditlog.models import Checkpoint, Entry, Head, Leaf, Tile
 from queensmtp.tenancy import tenant
@@ -29,7 +29,7 @@ def _log() -> None:
     leave_waiting(300)
     seal()
     with as_role("worker"):
-        actions.publish_due(now=timezone.now())
+        publication.publish_due(now=timezone.now())
     record_many(3)
     seal()
     record_many(2)
