@@ -15,6 +15,14 @@ class Event(StrEnum):
     ENTRY_READ = "audit_entry.read"
     CHECKPOINT_READ = "audit_checkpoint.read"
     PROOF_READ = "audit_proof.read"
+    EXPORT_REQUESTED = "audit_export.requested"
+    EXPORT_LISTED = "audit_export.listed"
+    EXPORT_READ = "audit_export.read"
+    EXPORT_CANCELED = "audit_export.canceled"
+    EXPORT_FINISHED = "audit_export.finished"
+    EXPORT_FAILED = "audit_export.failed"
+    EXPORT_DOWNLOADED = "audit_export.downloaded"
+    EXPORT_EXPIRED = "audit_export.expired"
     # A request with a key whose view declares no event of its own: nothing goes unrecorded.
     REQUEST_MADE = "api_request.made"
 
@@ -24,6 +32,14 @@ SENTENCES: dict[str, str] = {
     Event.ENTRY_READ: "read an audit entry",
     Event.CHECKPOINT_READ: "read a checkpoint of the audit log",
     Event.PROOF_READ: "read a proof from the audit log",
+    Event.EXPORT_REQUESTED: "asked for an export of the audit log",
+    Event.EXPORT_LISTED: "listed the exports of the audit log",
+    Event.EXPORT_READ: "looked at an export of the audit log",
+    Event.EXPORT_CANCELED: "canceled an export of the audit log",
+    Event.EXPORT_FINISHED: "finished an export of the audit log",
+    Event.EXPORT_FAILED: "could not finish an export of the audit log",
+    Event.EXPORT_DOWNLOADED: "downloaded an export of the audit log",
+    Event.EXPORT_EXPIRED: "removed the file of an export that expired",
     Event.REQUEST_MADE: "called the API",
 }
 

@@ -1,5 +1,9 @@
 """What can go wrong in the log.
 
+Conflict (409)
+├── TooManyExports
+└── AlreadyFinished
+
 AuditLogError
 ├── SigningKeyMissing    this process must not seal
 ├── HistoryChanged       an account's tree is not what we signed
@@ -8,6 +12,20 @@ AuditLogError
 """
 
 from uuid import UUID
+
+from queensmtp.errors import Conflict
+
+
+class TooManyExports(Conflict):
+    """Each takes a worker's time and room on the disk."""
+
+    message = "Five exports of this account are unfinished: wait for one, or cancel one."
+
+
+class AlreadyFinished(Conflict):
+    """What is finished cannot be stopped."""
+
+    message = "This export is finished already."
 
 
 class AuditLogError(Exception):

@@ -9,9 +9,26 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from auditlog import entries, words
+from auditlog.exported import Export
 from auditlog.filters import Filters, Named
 from auditlog.merkle import Frontier
 from queensmtp.ids import find_id
+
+# The log itself stands here; jobs about it have files of their own.
+__all__ = [
+    "Checkpoint",
+    "Entry",
+    "EntryQuerySet",
+    "Export",
+    "Head",
+    "Indexed",
+    "Leaf",
+    "LeafQuerySet",
+    "Pending",
+    "Tile",
+    "Word",
+    "WrittenByActions",
+]
 
 # `created_at` and the id are read from the clock one after the other, never this far apart.
 CLOCK_SLACK = timedelta(minutes=1)

@@ -59,6 +59,17 @@ def hashes_of(account_id: UUID, size: int, ranges: Sequence[LeafRange]) -> list[
     ]
 
 
+def tiles(account_id: UUID, *, level: int, numbers: list[int]) -> dict[int, bytes]:
+    """Return the packed hashes of each of these full tiles of a level."""
+    columns: Columns = [[account_id] * len(numbers), [level] * len(numbers), numbers]
+    with connection.cursor() as cursor:
+        cursor.execute(FULL_TILES, columns)
+        found = {numbers[place - 1]: bytes(packed) for place, packed in cursor.fetchall()}
+    if len(found) != len(numbers):
+        raise BrokenTree(account_id, f"tiles of level {level} are missing")
+    return found
+
+
 def read(wanted: Iterable[Wanted]) -> dict[Wanted, list[bytes]]:
     """Return the hashes of each span. Three queries at most, whatever is wanted."""
     wanted = list(dict.fromkeys(wanted))

@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from auditlog import actions, indexing
+from auditlog import actions, exporting, indexing
 from queensmtp import bell
 
 
@@ -14,3 +14,14 @@ def seal() -> int:
 @shared_task
 def index_words() -> int:
     return indexing.index_all()
+
+
+@shared_task
+def export_due() -> int:
+    bell.heard(exporting.TASK)
+    return exporting.export_due()
+
+
+@shared_task
+def expire_exports() -> int:
+    return exporting.expire(now=timezone.now())

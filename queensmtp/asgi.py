@@ -7,10 +7,10 @@ Django stays synchronous (`queensmtp.wsgi`): nothing here knows it but as a WSGI
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from tempfile import SpooledTemporaryFile
-from typing import Any
+from typing import IO, Any
 from wsgiref.types import WSGIEnvironment
 
 import orjson
@@ -39,6 +39,25 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="django")
+# Files that are on their way to slow readers hold none of Django's threads.
+_file_threads = ThreadPoolExecutor(THREADS, thread_name_prefix="files")
+
+
+class _File:
+    """PEP 3333's file wrapper: an answer that is read from the disk while it is sent."""
+
+    def __init__(self, file: IO[bytes], piece_bytes: int = 64 * 1024) -> None:
+        self._file, self._piece_bytes = file, piece_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        while piece := self.read():
+            yield piece
+
+    def read(self) -> bytes:
+        return self._file.read(self._piece_bytes)
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class _ClientLeft(Exception):
@@ -58,7 +77,11 @@ async def application(scope: Message, receive: Receive, send: Send) -> None:
         environ = _environ(scope, body, size)
         loop = asyncio.get_running_loop()
         status, headers, content = await loop.run_in_executor(_threads, _answer, environ)
-        await _send(send, status, headers, content, is_head=scope["method"] == "HEAD")
+        is_head = scope["method"] == "HEAD"
+        if isinstance(content, _File):
+            await _send_file(send, status, headers, content, is_head=is_head)
+        else:
+            await _send(send, status, headers, content, is_head=is_head)
 
 
 async def _take_body(receive: Receive, body: SpooledTemporaryFile[bytes]) -> int:
@@ -105,6 +128,7 @@ def _environ(scope: Message, body: SpooledTemporaryFile[bytes], size: int) -> WS
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
+        "wsgi.file_wrapper": _File,
     }
 
 
@@ -124,8 +148,8 @@ def _header_variables(headers: Headers) -> Mapping[str, str]:
     return found
 
 
-def _answer(environ: WSGIEnvironment) -> tuple[int, Headers, bytes]:
-    """Django's whole answer, in a thread."""
+def _answer(environ: WSGIEnvironment) -> tuple[int, Headers, bytes | _File]:
+    """Django's answer, in a thread: whole, or a file that is yet to be read."""
     started: list[tuple[int, Headers]] = []
 
     def start(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
@@ -133,6 +157,8 @@ def _answer(environ: WSGIEnvironment) -> tuple[int, Headers, bytes]:
         started[:] = [(int(status[:3]), named)]
 
     pieces = django(environ, start)
+    if isinstance(pieces, _File):
+        return *started[0], pieces
     try:
         content = b"".join(pieces)
     finally:
@@ -149,3 +175,17 @@ async def _send(
         headers = [*headers, (b"content-length", str(len(content)).encode())]
     await send({"type": "http.response.start", "status": int(status), "headers": headers})
     await send({"type": "http.response.body", "body": b"" if is_head else content})
+
+
+async def _send_file(
+    send: Send, status: int, headers: Headers, file: _File, *, is_head: bool
+) -> None:
+    """A piece at a time: `send` waits for a slow reader, and nothing more is read meanwhile."""
+    loop = asyncio.get_running_loop()
+    try:
+        await send({"type": "http.response.start", "status": int(status), "headers": headers})
+        while not is_head and (piece := await loop.run_in_executor(_file_threads, file.read)):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        await loop.run_in_executor(_file_threads, file.close)

@@ -104,7 +104,11 @@ SWEEPS = {
     ],
     "webhooks": [("webhooks.tasks.deliver_due", 2.0)],
     "audit": [("auditlog.tasks.seal", 0.5)],
-    "records": [("auditlog.tasks.index_words", 2.0)],
+    "records": [
+        ("auditlog.tasks.index_words", 2.0),
+        ("auditlog.tasks.export_due", 5.0),
+        ("auditlog.tasks.expire_exports", 600.0),
+    ],
 }
 
 # --- Applications and middleware ---------------------------------------------------------------
@@ -284,6 +288,12 @@ INBOX_DIR = Path(os.environ.get("INBOX_DIR", BASE_DIR / "var" / "inbox"))
 LOCAL_CA_FILE = os.environ.get("LOCAL_CA_FILE", "")
 TLS_CERT_FILE = os.environ.get("TLS_CERT_FILE", "")
 TLS_KEY_FILE = os.environ.get("TLS_KEY_FILE", "")
+
+# --- Audit log ---------------------------------------------------------------------------------
+
+# Written by the worker of queue `records`, handed out by web: on several machines, one share.
+AUDIT_EXPORT_DIR = Path(os.environ.get("AUDIT_EXPORT_DIR", BASE_DIR / "var" / "exports"))
+AUDIT_EXPORT_DAYS = read.number("AUDIT_EXPORT_DAYS", default=7, at_least=1)
 
 # --- Webhooks and every other outgoing HTTP call -----------------------------------------------
 
