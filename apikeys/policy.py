@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 from uuid import UUID
 
 import orjson
@@ -54,6 +55,15 @@ class RecipientNotAllowed(Forbidden):
     """The key may not write to this recipient."""
 
     name = "recipient_not_allowed"
+
+
+class Limited(Protocol):
+    """Whatever says from where and to whom a key may send."""
+
+    @property
+    def domains(self) -> tuple[str, ...] | None: ...
+    @property
+    def allowed_recipients(self) -> tuple[str, ...] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +165,7 @@ def authorise(record: KeyRecord, *, scope: str) -> Refusal | None:
     return Refusal(Reason.SCOPE, InsufficientScope(message))
 
 
-def may_send_from(record: KeyRecord, domain: str) -> Refusal | None:
+def may_send_from(record: Limited, domain: str) -> Refusal | None:
     """Gate 3: the from-domain. No list means every verified domain of the account."""
     if record.domains is None or domain in record.domains:
         return None
@@ -167,7 +177,7 @@ def may_send_from(record: KeyRecord, domain: str) -> Refusal | None:
     return Refusal(Reason.DOMAIN, error)
 
 
-def may_send_to(record: KeyRecord, addresses: Iterable[str]) -> Refusal | None:
+def may_send_to(record: Limited, addresses: Iterable[str]) -> Refusal | None:
     """Gate 3: the key's recipient rule, `@domain` or a whole address."""
     if record.allowed_recipients is None:
         return None

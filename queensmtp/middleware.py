@@ -15,6 +15,8 @@ from queensmtp.redaction import without_secrets
 from queensmtp.requests import TracedRequest
 
 USER_AGENT_LIMIT = 256
+API_PREFIX = "/v1/"
+SLASHES = re.compile("/{2,}")
 PRINTABLE = re.compile(r"[\x21-\x7e]{1,128}")
 
 GetResponse = Callable[[TracedRequest], HttpResponse]
@@ -28,10 +30,22 @@ class RequestContext:
 
     def __call__(self, request: TracedRequest) -> HttpResponse:
         request.origin = origin_of(request)
+        _straighten_path(request)
         _take_body(request)
         response = self.get_response(request)
         response["X-Request-Id"] = request.origin.request_id
         return response
+
+
+def _straighten_path(request: TracedRequest) -> None:
+    """Take a base URL with a slash at its end, and a path with one, as what they mean.
+
+    Old clients send both; a redirect would turn their POST into a GET (wire contract 1.1, 1.2).
+    """
+    if request.path_info.startswith(API_PREFIX):
+        straight = SLASHES.sub("/", request.path_info).rstrip("/")
+        if straight != request.path_info:
+            request.path_info = request.path = straight
 
 
 def _take_body(request: TracedRequest) -> None:

@@ -98,6 +98,7 @@ CELERY_BEAT_SCHEDULE = {
 SWEEPS = {
     "send": [
         ("sending.tasks.deliver_due", 2.0),
+        ("sending.tasks.cancel_leaked", 10.0),
         ("queensmtp.tasks.make_partitions", 6 * 3600.0),
         ("apikeys.tasks.record_wrong_secrets", 10.0),
         ("accounts.tasks.send_notices", 5.0),
@@ -259,6 +260,10 @@ GITHUB_SECRET_SCANNING_KEYS = read.signing_keys("GITHUB_SECRET_SCANNING_KEYS")
 
 MESSAGE_MAX_BYTES = read.number("MESSAGE_MAX_BYTES", default=40 * 1024 * 1024, at_least=1)
 RECIPIENTS_MAX = read.number("RECIPIENTS_MAX", default=50, at_least=1)
+BATCH_MAX = read.number("BATCH_MAX", default=100, at_least=1)
+if BATCH_MAX > 1_000:
+    raise ImproperlyConfigured("BATCH_MAX is over 1000: set it to 1000 or less.")
+ATTACHMENT_LINK_SECONDS = read.number("ATTACHMENT_LINK_SECONDS", default=3_600, at_least=1)
 IDEMPOTENCY_HOURS = read.number("IDEMPOTENCY_HOURS", default=24, at_least=1)
 HELO_NAME = os.environ.get("HELO_NAME", "localhost")
 RETURN_PATH_HOST = os.environ.get("RETURN_PATH_HOST", "bounces.localhost")

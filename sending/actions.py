@@ -12,7 +12,16 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from sending import admission, destinations, events, outcomes, parcels, queue, suppressed
+from sending import (
+    admission,
+    destinations,
+    events,
+    outcomes,
+    parcels,
+    queue,
+    scheduling,
+    suppressed,
+)
 from sending.backlog import Backlog
 from sending.backoff import Schedule
 from sending.courier import DELIVERY_SECONDS
@@ -48,6 +57,8 @@ def deliver_due(*, limit: int = CLAIMED_AT_ONCE) -> int:
             _asked.clear()
             put_lost_in_doubt(now=timezone.now())
             tell_suppressed(now=timezone.now())
+            while scheduling.release_due(now=timezone.now()):
+                pass
             claimed_count += _run_round(limit)
         finally:
             _round.release()

@@ -1,36 +1,54 @@
-"""E-mails over HTTP. Sending is a plain view: it is the hot path (docs/adr/0003)."""
+"""Sending over HTTP: plain views, since this is the hot path (docs/adr/0003)."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.db import OperationalError
 from django.http import HttpResponse
-from rest_framework.response import Response
 
 from apikeys import policy
 from apikeys.authentication import authenticate
 from apikeys.policy import KeyRecord
-from queensmtp import json_body, pagination
+from queensmtp import json_body
 from queensmtp.actors import Target
-from queensmtp.api import ApiView, error_response, json_response, known_error
-from queensmtp.errors import NotFound, Unavailable, UnsupportedMediaType
-from queensmtp.requests import ApiRequest, TracedRequest
+from queensmtp.api import error_response, json_response, known_error
+from queensmtp.errors import (
+    MethodNotAllowed,
+    Unavailable,
+    UnsupportedMediaType,
+    refuse_field,
+)
+from queensmtp.ratelimit import Verdict
+from queensmtp.requests import TracedRequest
 from queensmtp.scopes import Scope
-from sending import accept, idempotency, serializers, submissions
-from sending.accept import Accepted, Idempotency, Refused
+from sending import accept, batch, email_api, idempotency, submissions
 from sending.audit import Event
 from sending.errors import BadIdempotencyKey
-from sending.models import Message
+from sending.gates import Idempotency, Refused
 
-ENDPOINT = "emails"
+ONE, MANY = "emails", "emails/batch"
+VALIDATIONS = ("strict", "permissive")
 
 
 def send_email(request: TracedRequest) -> HttpResponse:
     """POST /v1/emails"""
     request.audit_event = Event.SUBMITTED
+    return _answered(request, _send_one)
+
+
+def send_batch(request: TracedRequest) -> HttpResponse:
+    """POST /v1/emails/batch"""
+    request.audit_event = Event.BATCH_SUBMITTED
+    return _answered(request, _send_many)
+
+
+def _answered(
+    request: TracedRequest, send: Callable[[TracedRequest], HttpResponse]
+) -> HttpResponse:
     try:
-        accepted = _accept(request)
+        return send(request)
     except Refused as refused:
         request.refusal_reason = refused.reason
         return error_response(request, refused.error)
@@ -41,27 +59,59 @@ def send_email(request: TracedRequest) -> HttpResponse:
         if known is None:
             raise
         return error_response(request, known)
-    return _accepted_response(request, accepted)
 
 
-def _accept(request: TracedRequest) -> Accepted:
-    key = authenticate(request)
-    _need_scope(key, Scope.EMAIL_SEND)
+def _send_one(request: TracedRequest) -> HttpResponse:
+    key = _sending_key(request)
     body = read_body(request)
-    submission = submissions.read(body, recipients_maximum=settings.RECIPIENTS_MAX)
-    return accept.accept_email(
-        submission,
+    accepted = accept.accept_email(
+        submissions.read(body, recipients_maximum=settings.RECIPIENTS_MAX),
         key=key,
         actor=request.actor,
         via="api",
-        idempotency=_idempotency(request, body),
+        idempotency=_idempotency(request, ONE, body),
     )
+    request.audit_target = Target("email", str(accepted.email_id))
+    answer = {"id": str(accepted.email_id)}
+    return _accepted(request, answer, accepted.verdict, is_replay=accepted.is_replay)
 
 
-def _need_scope(key: KeyRecord, scope: Scope) -> None:
-    refusal = policy.authorise(key, scope=scope)
+def _send_many(request: TracedRequest) -> HttpResponse:
+    key = _sending_key(request)
+    items, is_permissive = _items(read_body(request)), _is_permissive(request)
+    now, most = datetime.now(UTC), settings.RECIPIENTS_MAX
+    accepted = batch.accept_batch(
+        [submissions.read(item, recipients_maximum=most, now=now) for item in items],
+        key=key,
+        actor=request.actor,
+        is_permissive=is_permissive,
+        idempotency=_idempotency(request, MANY, [is_permissive, items]),
+    )
+    return _accepted(request, accepted.answer, accepted.verdict, is_replay=accepted.is_replay)
+
+
+def _items(body: Any) -> list[Any]:
+    if not isinstance(body, list):
+        raise refuse_field("body", "not_a_list", "send a JSON array of e-mails.")
+    if not 1 <= len(body) <= settings.BATCH_MAX:
+        message = f"a batch has 1 to {settings.BATCH_MAX} e-mails; this one has {len(body)}."
+        raise refuse_field("body", "out_of_range", message)
+    return body
+
+
+def _is_permissive(request: TracedRequest) -> bool:
+    wanted: str = request.META.get("HTTP_X_BATCH_VALIDATION", "strict").strip().lower()
+    if wanted not in VALIDATIONS:
+        raise refuse_field("x-batch-validation", "invalid", "send `strict` or `permissive`.")
+    return wanted == "permissive"
+
+
+def _sending_key(request: TracedRequest) -> KeyRecord:
+    key = authenticate(request)
+    refusal = policy.authorise(key, scope=Scope.EMAIL_SEND)
     if refusal is not None:
         raise Refused(refusal.error, reason=refusal.reason)
+    return key
 
 
 def read_body(request: TracedRequest) -> Any:
@@ -71,55 +121,27 @@ def read_body(request: TracedRequest) -> Any:
     return json_body.read(request.body)
 
 
-def _idempotency(request: TracedRequest, body: Any) -> Idempotency | None:
+def _idempotency(request: TracedRequest, endpoint: str, asked: Any) -> Idempotency | None:
     key = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if key is None:
         return None
     if not idempotency.is_key(key):
         raise BadIdempotencyKey
-    return Idempotency(ENDPOINT, key, idempotency.fingerprint(body))
+    return Idempotency(endpoint, key, idempotency.fingerprint(asked))
 
 
-def _accepted_response(request: TracedRequest, accepted: Accepted) -> HttpResponse:
-    response = json_response({"id": str(accepted.email_id)}, status=202)
-    request.audit_recorded = not accepted.is_replay
-    request.audit_target = Target("email", str(accepted.email_id))
-    if accepted.is_replay:
+def _accepted(
+    request: TracedRequest, answer: Any, verdict: Verdict | None, *, is_replay: bool
+) -> HttpResponse:
+    # The statement wrote the entry; a replay is an entry of its own.
+    request.audit_recorded = not is_replay
+    response = json_response(answer, status=202)
+    if is_replay:
         response["Idempotent-Replayed"] = "true"
-    if accepted.verdict is not None:
-        for name, value in accepted.verdict.headers().items():
+    if verdict is not None:
+        for name, value in verdict.headers().items():
             response[name] = value
     return response
-
-
-class Emails(ApiView):
-    """GET /v1/emails. POST is answered by `send_email`, before DRF is asked."""
-
-    scope = Scope.EMAIL_READ
-    audit_events = {"GET": Event.LISTED}
-
-    def get(self, request: ApiRequest) -> Response:
-        cursor = pagination.read_cursor(request.query_params)
-        messages = Message.objects.prefetch_related("recipients")
-        page = pagination.page(messages, cursor)
-        return Response(
-            pagination.list_body(page, lambda row: serializers.listed(row, row.recipients.all()))
-        )
-
-
-class Email(ApiView):
-    """GET /v1/emails/{id}"""
-
-    scope = Scope.EMAIL_READ
-    # The answer holds the bodies: personal data.
-    audit_events = {"GET": Event.CONTENT_OPENED}
-
-    def get(self, request: ApiRequest, email_id: UUID) -> Response:
-        message = Message.objects.prefetch_related("recipients").filter(pk=email_id).first()
-        if message is None:
-            raise NotFound("Email not found")
-        request._request.audit_target = Target("email", str(message.pk))
-        return Response(serializers.whole(message, message.recipients.all()))
 
 
 def emails(request: TracedRequest) -> HttpResponse:
@@ -130,5 +152,13 @@ def emails(request: TracedRequest) -> HttpResponse:
     return response
 
 
+def emails_batch(request: TracedRequest) -> HttpResponse:
+    """/v1/emails/batch, whatever the method."""
+    if request.method == "POST":
+        return send_batch(request)
+    return error_response(request, MethodNotAllowed())
+
+
 emails.csrf_exempt = True  # type: ignore[attr-defined]
-_read_emails = Emails.as_view()
+emails_batch.csrf_exempt = True  # type: ignore[attr-defined]
+_read_emails = email_api.Emails.as_view()

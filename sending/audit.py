@@ -3,6 +3,11 @@ from enum import StrEnum
 
 class Event(StrEnum):
     SUBMITTED = "email.submitted"
+    BATCH_SUBMITTED = "email_batch.submitted"
+    CANCELED = "email.canceled"
+    RESCHEDULED = "email.rescheduled"
+    SCHEDULE_REFUSED = "email.schedule_refused"
+    ATTACHMENTS_OPENED = "email.attachments_opened"
     READ = "email.read"
     LISTED = "email.listed"
     # Bodies are personal data: the read is no ordinary one and waits for the disk.
@@ -11,6 +16,11 @@ class Event(StrEnum):
 
 SENTENCES: dict[str, str] = {
     Event.SUBMITTED: "submitted the e-mail {target}",
+    Event.BATCH_SUBMITTED: "submitted a batch of {count} e-mails",
+    Event.CANCELED: "canceled the e-mail {target}",
+    Event.RESCHEDULED: "gave the e-mail {target} another time",
+    Event.SCHEDULE_REFUSED: "did not send the scheduled e-mail {target}",
+    Event.ATTACHMENTS_OPENED: "opened attachments of the e-mail {target}",
     Event.READ: "looked up the e-mail {target}",
     Event.LISTED: "listed e-mails",
     Event.CONTENT_OPENED: "opened the contents of the e-mail {target}",

@@ -12,6 +12,22 @@ class BadIdempotencyKey(MalformedRequest):
     message = "`Idempotency-Key` must be 1 to 256 printable ASCII characters."
 
 
+class NotCancelable(Conflict):
+    """Nothing of the e-mail waits any more."""
+
+    message = "The e-mail has left, or was canceled before; there is nothing to cancel."
+
+
+class NotScheduled(Conflict):
+    """Only what waits for its first time can be given another."""
+
+    message = "The e-mail does not wait for a scheduled time; its time cannot be changed."
+
+
+class OtherEnvironment(PermissionRefused):
+    """A key changes only what keys of its own environment sent."""
+
+
 class OtherRequestUnderKey(Conflict):
     """The key was used before, for another request."""
 

@@ -8,7 +8,7 @@ from sending import outcomes, parcels
 from sending.models import DeliveryEvent, Message
 from sending.parcels import Headers
 from webhooks import actions as webhooks
-from webhooks.payloads import WebhookEvent
+from webhooks.payloads import EVENT_TYPES, WebhookEvent
 
 
 def tell_later(events: Sequence[DeliveryEvent], addresses: Mapping[UUID, str]) -> None:
@@ -30,6 +30,9 @@ def tell(
     DeliveryEvent.objects.bulk_create(events)
     by_account: dict[UUID, list[WebhookEvent]] = defaultdict(list)
     for event in events:
+        # What the catalogue of webhooks does not know is for the timeline alone.
+        if event.type not in EVENT_TYPES:
+            continue
         message = messages[event.message_id]
         by_account[event.account_id].append(
             outcomes.webhook_event(

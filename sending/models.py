@@ -106,6 +106,9 @@ class Recipient(models.Model):
                 name="recipient_waiting",
             ),
             models.Index(
+                fields=["due_at"], condition=Q(state="scheduled"), name="recipient_scheduled"
+            ),
+            models.Index(
                 fields=["leased_until"], condition=Q(state="sending"), name="recipient_leased"
             ),
             models.Index(

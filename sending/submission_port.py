@@ -26,8 +26,8 @@ from queensmtp.ids import new_id
 from queensmtp.redaction import without_secrets
 from queensmtp.scopes import Scope
 from sending import accept, idempotency, received_mail
-from sending.accept import Idempotency, Refused
 from sending.audit import Event
+from sending.gates import Idempotency, Refused
 from sending.received_mail import MailRefused, ReceivedMail
 from sending.smtp_server import Client, Envelope, LoggedIn
 

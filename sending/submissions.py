@@ -10,7 +10,7 @@ import mimetypes
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +19,9 @@ import orjson
 from queensmtp import addresses
 from queensmtp.addresses import AddressRefused, Mailbox
 from queensmtp.errors import FieldError, MissingField, ValidationFailed
-from sending import mime
+from sending import mime, moments
 from sending.mime import Attachment, Content
+from sending.moments import MomentRefused
 
 ATTACHMENTS_MAXIMUM = 100
 TAGS_MAXIMUM = 50
@@ -45,6 +46,7 @@ class Submission:
     tags: tuple[dict[str, str], ...] = ()
     # Mail that people may unsubscribe from.
     marketing: bool = False
+    scheduled_at: datetime | None = None
     problems: list[FieldError] = field(default_factory=list)
 
     @property
@@ -142,8 +144,8 @@ def message_id_for(email_id: UUID, sender: Mailbox) -> str:
     return f"{email_id}@{sender.domain}"
 
 
-def read(body: Any, *, recipients_maximum: int) -> Submission:
-    """Read one e-mail object; every problem is in `problems`."""
+def read(body: Any, *, recipients_maximum: int, now: datetime | None = None) -> Submission:
+    """Read one e-mail object; every problem is in `problems`. `now` is the time of the request."""
     submission = Submission()
     if not isinstance(body, Mapping):
         submission.refuse("body", "not_an_object", "must be a JSON object")
@@ -157,7 +159,22 @@ def read(body: Any, *, recipients_maximum: int) -> Submission:
     elif not submission.to and not _has_problem(submission, "to"):
         submission.refuse("to", "empty", "must name at least one recipient")
     _read_content(body, submission)
+    if body.get("scheduled_at") is not None:
+        given, now = body["scheduled_at"], now or datetime.now(UTC)
+        submission.scheduled_at = read_time(given, now=now, problems=submission.problems)
     return submission
+
+
+def read_time(given: Any, *, now: datetime, problems: list[FieldError]) -> datetime | None:
+    """When to send; None when it is wrong, which is then among `problems`."""
+    if not isinstance(given, str):
+        problems.append(FieldError("scheduled_at", "not_a_text", "must be a text"))
+        return None
+    try:
+        return moments.read(given, now=now)
+    except MomentRefused as refused:
+        problems.append(FieldError("scheduled_at", refused.code, refused.message))
+        return None
 
 
 def _read_content(body: Mapping[str, Any], submission: Submission) -> None:
@@ -168,8 +185,6 @@ def _read_content(body: Mapping[str, Any], submission: Submission) -> None:
     submission.html = _text(body, "html", submission)
     if body.get("template") is not None:
         submission.refuse("template", "unsupported", "is not supported yet; send html or text")
-    if body.get("scheduled_at") is not None:
-        submission.refuse("scheduled_at", "unsupported", "is not supported yet; leave it out")
     if submission.text is None and submission.html is None:
         submission.refuse("html", MISSING, "or `text` is required")
     submission.headers = _headers(body.get("headers"), submission)

@@ -2,7 +2,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from queensmtp import bell
-from sending import actions, destinations
+from sending import actions, destinations, scheduling
 from sending.accept import DELIVER_TASK
 
 
@@ -10,6 +10,11 @@ from sending.accept import DELIVER_TASK
 def deliver_due() -> int:
     bell.heard(DELIVER_TASK)
     return actions.deliver_due()
+
+
+@shared_task(name="sending.tasks.cancel_leaked")
+def cancel_leaked() -> int:
+    return scheduling.cancel_leaked(now=timezone.now())
 
 
 @shared_task(name="sending.tasks.forget_idempotency")

@@ -1,10 +1,18 @@
 from django.urls import path
 
-from sending import api, views
+from sending import api, attachment_api, email_api, views
 
 api_urlpatterns = [
     path("emails", api.emails),
-    path("emails/<uuid:email_id>", api.Email.as_view()),
+    path("emails/batch", api.emails_batch),
+    path("emails/<uuid:email_id>", email_api.Email.as_view()),
+    path("emails/<uuid:email_id>/cancel", email_api.CancelEmail.as_view()),
+    path("emails/<uuid:email_id>/attachments", attachment_api.Attachments.as_view()),
+    path(
+        "emails/<uuid:email_id>/attachments/<uuid:attachment_id>",
+        attachment_api.OneAttachment.as_view(),
+    ),
+    path("attachments/<str:token>", attachment_api.Download.as_view()),
 ]
 
 console_urlpatterns = [

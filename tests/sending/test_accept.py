@@ -15,8 +15,8 @@ from domains.models import Domain
 from queensmtp.errors import InvalidApiKey
 from queensmtp.tenancy import tenant
 from sending import accept, submissions
-from sending.accept import Refused
 from sending.errors import DomainNotVerified
+from sending.gates import Refused
 from sending.models import Message, Recipient
 from tests.factories.cast import ORIGIN, Cast, make_domain
 from tests.factories.keys import make_key

@@ -15,7 +15,7 @@ from contacts.actions import Wanted
 from contacts.models import Origin, Suppression
 from domains.models import Domain
 from queensmtp.tenancy import tenant
-from sending import accept, actions, courier, parcels, transports
+from sending import actions, courier, parcels, statements, transports
 from sending.courier import Courier
 from sending.models import DeliveryEvent, Recipient
 from tests.factories.cast import Cast, make_domain
@@ -152,4 +152,4 @@ def test_the_look_up_goes_by_its_index_as_app(cast: Cast) -> None:
         plan = "\n".join(row[0] for row in cursor.fetchall())
     conditions = [line for line in plan.splitlines() if "Index Cond" in line]
     assert "account_id" in conditions[0] and "email" in conditions[0], plan
-    assert "contacts_suppression" in accept.ONCE
+    assert "contacts_suppression" in statements.ONCE

@@ -1,0 +1,59 @@
+"""What keys may do by now, for workers: they let go what was scheduled with a key long before.
+
+Workers have no right to the table of keys. A function of the database shows them the limits of
+keys that they name, and nothing of the secret.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+
+from apikeys import policy
+from apikeys.models import LeakedKey
+from queensmtp import scopes
+from queensmtp.scopes import Scope
+
+LEAKED = "key_leaked"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The limits of one key. An ordinary end of its life stops no mail that it had scheduled."""
+
+    id: UUID
+    scopes: tuple[str, ...]
+    domains: tuple[str, ...] | None
+    allowed_recipients: tuple[str, ...] | None
+    is_leaked: bool
+
+    def why_not(self, domain: str, recipients: Iterable[str]) -> str | None:
+        """The reason why it may not send this any more, or None."""
+        if self.is_leaked:
+            return LEAKED
+        if Scope.EMAIL_SEND not in scopes.granted(self.scopes):
+            return policy.Reason.SCOPE
+        refusal = policy.may_send_from(self, domain) or policy.may_send_to(self, recipients)
+        return refusal.reason if refusal else None
+
+
+def of_keys(key_ids: Iterable[UUID]) -> dict[UUID, Standing]:
+    """The standing of these keys, in one query (role worker)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM api_key_standing(%s)", [list(key_ids)])
+        found = [_standing(row) for row in cursor.fetchall()]
+    return {one.id: one for one in found}
+
+
+def leaked_since(moment: datetime) -> list[UUID]:
+    """The keys that were reported as leaked after this moment."""
+    return list(LeakedKey.objects.filter(reported_at__gte=moment).values_list("key_id", flat=True))
+
+
+def _standing(row: Sequence[object]) -> Standing:
+    key_id, *lists, is_leaked = row
+    held, domains, recipients = (tuple(one) if isinstance(one, list) else None for one in lists)
+    assert isinstance(key_id, UUID)
+    return Standing(key_id, held or (), domains, recipients, bool(is_leaked))

@@ -1,0 +1,171 @@
+"""The SQL of the accept core: one statement stores all of a request, or nothing.
+
+The tenant is set in the same round trip. The lateral OFFSET 0 is a fence: its scans begin only
+after set_config ran, whatever order the planner would like.
+"""
+
+from auditlog import entries
+
+_TENANT = "tenant AS MATERIALIZED (SELECT set_config('app.account_id', %s, true)::uuid AS id)"
+
+# The key lives and the account is open, now and not only when the key was read.
+_LIVE_KEY = """
+    k.id = %s AND k.account_id = tenant.id AND k.revoked_at IS NULL
+    AND (k.expires_at IS NULL OR k.expires_at > now())
+    AND (k.overlap_ends_at IS NULL OR k.overlap_ends_at > now())
+    AND a.id = tenant.id AND a.status = 'active'
+"""
+
+_LIVE = f"""
+{_TENANT},
+live AS MATERIALIZED (
+    SELECT tenant.id AS account_id, domain.id AS domain_id
+    FROM tenant CROSS JOIN LATERAL (
+        SELECT d.id FROM apikeys_apikey k, domains_domain d, accounts_account a
+        WHERE {_LIVE_KEY} AND d.account_id = tenant.id AND d.name = %s AND d.status = 'verified'
+        OFFSET 0
+    ) AS domain
+)"""
+
+# An expired answer is overwritten; one that still counts leaves `fresh` empty.
+_FRESH = """
+fresh AS (
+    INSERT INTO sending_idempotentrequest AS stored
+        (id, account_id, endpoint, key_digest, fingerprint, answer, expires_at)
+    SELECT %s, live.account_id, %s, %s, %s, %s, %s FROM live
+    ON CONFLICT (account_id, endpoint, key_digest) DO UPDATE
+        SET fingerprint = excluded.fingerprint, answer = excluded.answer,
+            expires_at = excluded.expires_at
+        WHERE stored.expires_at <= now()
+    RETURNING account_id
+)"""
+
+_MESSAGE_COLUMNS = """
+    id, account_id, key_id, domain_id, environment, via, request_id, message_id, sender,
+    sender_address, "to", cc, bcc, reply_to, subject, tags, content, size, scheduled_at,
+    created_at
+"""
+
+_RECIPIENT_COLUMNS = """
+    id, account_id, message_id, kind, address, domain, state, attempts, in_doubt_count,
+    due_at, enhanced_code, reply, mx_host, tls_version, tls_cipher
+"""
+
+
+def _stopped(account_id: str, is_marketing: str) -> str:
+    """A suppressed recipient is stored as such, and never claimed."""
+    return f"""
+    LEFT JOIN LATERAL (
+        SELECT s.id FROM contacts_suppression s
+        WHERE s.account_id = {account_id} AND s.email = one.mailbox
+          AND s.removed_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > now())
+          AND (NOT s.marketing_only OR {is_marketing})
+        LIMIT 1
+    ) AS stopped ON true"""
+
+
+_ROWS = f"""
+message AS (
+    INSERT INTO sending_message ({_MESSAGE_COLUMNS})
+    SELECT %s, live.account_id, %s, live.domain_id, %s, %s, %s, %s, %s,
+           %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::timestamptz, %s
+    FROM live{{fresh}}
+    RETURNING id, account_id
+),
+recipients AS (
+    INSERT INTO sending_recipient ({_RECIPIENT_COLUMNS})
+    SELECT one.id, message.account_id, message.id, one.kind, one.address, one.domain,
+           CASE WHEN stopped.id IS NULL THEN %s ELSE 'suppressed' END, 0, 0, %s,
+           '', '', '', '', ''
+    FROM message
+    CROSS JOIN unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[])
+        AS one (id, kind, address, domain, mailbox)
+    {_stopped("message.account_id", "%s")}
+),"""
+
+_END = "SELECT (SELECT count(*) FROM live), (SELECT count(*) FROM message)"
+
+ONCE = f"WITH {_LIVE}, {_ROWS.format(fresh='')} {entries.insert_ctes('message')} {_END}"
+IDEMPOTENT = (
+    f"WITH {_LIVE}, {_FRESH}, {_ROWS.format(fresh=', fresh')} "
+    f"{entries.insert_ctes('message')} {_END}"
+)
+
+# --- Many messages at once -----------------------------------------------------------------------
+
+# Every domain that the batch sends from must be verified, or there is no row of `live`.
+_LIVE_MANY = f"""
+{_TENANT},
+verified AS MATERIALIZED (
+    SELECT domain.id, domain.name FROM tenant CROSS JOIN LATERAL (
+        SELECT d.id, d.name FROM domains_domain d
+        WHERE d.account_id = tenant.id AND d.name = ANY(%s::text[]) AND d.status = 'verified'
+        OFFSET 0
+    ) AS domain
+),
+live AS MATERIALIZED (
+    SELECT tenant.id AS account_id FROM tenant CROSS JOIN LATERAL (
+        SELECT k.id FROM apikeys_apikey k, accounts_account a WHERE {_LIVE_KEY} OFFSET 0
+    ) AS living
+    WHERE (SELECT count(*) FROM verified) = %s
+)"""
+
+# An array of arrays cannot be ragged, so the lists of addresses travel as array literals.
+_ROWS_MANY = f"""
+accepted AS (SELECT account_id FROM {{source}}),
+message AS (
+    INSERT INTO sending_message ({_MESSAGE_COLUMNS})
+    SELECT one.id, accepted.account_id, %s, verified.id, %s, 'batch', %s, one.message_id,
+           one.sender, one.sender_address, one."to"::text[], one.cc::text[], one.bcc::text[],
+           one.reply_to::text[], one.subject, one.tags::jsonb, one.content, one.size,
+           one.scheduled_at, %s
+    FROM accepted, unnest(
+        %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+        %s::text[], %s::text[], %s::text[], %s::text[], %b::bytea[], %s::int[],
+        %s::timestamptz[]
+    ) AS one (id, domain, message_id, sender, sender_address, "to", cc, bcc, reply_to, subject,
+              tags, content, size, scheduled_at)
+    JOIN verified ON verified.name = one.domain
+    RETURNING id
+),
+recipients AS (
+    INSERT INTO sending_recipient ({_RECIPIENT_COLUMNS})
+    SELECT one.id, accepted.account_id, one.message_id, one.kind, one.address, one.domain,
+           CASE WHEN stopped.id IS NULL THEN one.state ELSE 'suppressed' END, 0, 0, one.due_at,
+           '', '', '', '', ''
+    FROM accepted CROSS JOIN unnest(
+        %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[],
+        %s::timestamptz[], %s::text[], %s::boolean[]
+    ) AS one (id, message_id, kind, address, domain, state, due_at, mailbox, marketing)
+    {_stopped("accepted.account_id", "one.marketing")}
+),"""
+
+MANY = (
+    f"WITH {_LIVE_MANY}, {_ROWS_MANY.format(source='live')} "
+    f"{entries.insert_ctes('accepted')} {_END}"
+)
+MANY_IDEMPOTENT = (
+    f"WITH {_LIVE_MANY}, {_FRESH}, {_ROWS_MANY.format(source='fresh')} "
+    f"{entries.insert_ctes('accepted')} {_END}"
+)
+
+# --- What the statements did not store, and why ---------------------------------------------------
+
+REPLAY = f"""
+WITH {_TENANT}
+SELECT stored.fingerprint, stored.answer FROM tenant CROSS JOIN LATERAL (
+    SELECT i.fingerprint, i.answer FROM sending_idempotentrequest i
+    WHERE i.account_id = tenant.id AND i.endpoint = %s AND i.key_digest = %s
+      AND i.expires_at > now()
+    OFFSET 0
+) AS stored
+"""
+
+VERIFIED_DOMAINS = f"""
+WITH {_TENANT}
+SELECT array_agg(domain.name) FROM tenant CROSS JOIN LATERAL (
+    SELECT d.name::text FROM domains_domain d
+    WHERE d.account_id = tenant.id AND d.name = ANY(%s::text[]) AND d.status = 'verified'
+    OFFSET 0
+) AS domain
+"""
