@@ -24,6 +24,8 @@ SECRET_KEY = read.secret("SECRET_KEY")
 # Workers never see a key, and are not given what its digest is made with.
 KEY_PEPPERS = read.numbered_keys("KEY_PEPPERS") if PROCESS == "web" else []
 ENCRYPTION_KEYS = read.numbered_keys("ENCRYPTION_KEYS")
+# Return paths and the links in mails.
+LINK_KEYS = read.numbered_keys("LINK_KEYS")
 # Only the sealer is given this one.
 AUDIT_SIGNING_KEY = read.optional_secret("AUDIT_SIGNING_KEY")
 AUDIT_PUBLIC_KEY = os.environ.get("AUDIT_PUBLIC_KEY", "")
@@ -267,6 +269,8 @@ ATTACHMENT_LINK_SECONDS = read.number("ATTACHMENT_LINK_SECONDS", default=3_600, 
 IDEMPOTENCY_HOURS = read.number("IDEMPOTENCY_HOURS", default=24, at_least=1)
 HELO_NAME = os.environ.get("HELO_NAME", "localhost")
 RETURN_PATH_HOST = os.environ.get("RETURN_PATH_HOST", "bounces.localhost")
+# Where reports are taken: base+26, which the MX of RETURN_PATH_HOST must lead to.
+BOUNCES_HOST = os.environ.get("BOUNCES_HOST", "127.0.0.1")
 # Where SMTP submission listens: implicit TLS on base+465, STARTTLS on base+587.
 SMTP_HOST = os.environ.get("SMTP_HOST", "127.0.0.1")
 SMTP_STARTTLS = read.flag("SMTP_STARTTLS", default=True)

@@ -16,6 +16,7 @@ from sending import (
     admission,
     destinations,
     events,
+    feedback,
     outcomes,
     parcels,
     queue,
@@ -166,6 +167,7 @@ def _record(carried: Sequence[Carried], limited: Collection[str]) -> None:
     headers = {each.parcel.message.pk: each.headers for each in carried}
     addresses = outcomes.addresses_of(one.report.claimed for one in taken)
     events.tell([one.event for one in taken], addresses, messages, headers)
+    feedback.suppress_bounced([one.event for one in taken], list(messages.values()))
     destinations.learn(carried, limited=limited, now=now)
     destinations.store_policies()
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from queensmtp.ids import new_id
-from sending import backoff
+from sending import backoff, bounces
 from sending.backoff import Schedule
 from sending.courier import Outcome
 from sending.models import DeliveryEvent, Message
@@ -140,9 +140,11 @@ def _event(carried: Carried, report: Report, now: datetime, *, mta_sts: str) -> 
 
 def _bounce(data: dict[str, Any]) -> dict[str, str]:
     """anymail looks for these words in the message."""
+    kind = bounces.kind_of(data)
+    told = " ".join(str(data[name]) for name in ("code", "enhanced_code", "reply") if data[name])
     return {
         "message": f"The recipient's server sent a bounce message: {data['reply']}",
-        "type": "Permanent",
-        "subType": "General",
-        "diagnosticCode": f"smtp; {data['code']} {data['enhanced_code']} {data['reply']}",
+        "type": kind.type,
+        "subType": kind.sub_type,
+        "diagnosticCode": f"smtp; {told}",
     }

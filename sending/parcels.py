@@ -20,7 +20,7 @@ from queensmtp import addresses
 from queensmtp.addresses import Mailbox
 from queensmtp.crypto import CannotDecrypt
 from queensmtp.errors import PermanentFailure, TemporaryFailure
-from sending import courier, dkim, mime, strict_transport, suppressed, transports
+from sending import courier, dkim, mime, return_paths, strict_transport, suppressed, transports
 from sending.courier import Outcome, Proof
 from sending.mime import Content
 from sending.models import Message
@@ -254,16 +254,16 @@ def _deliver(parcel: Parcel, content: Content, signed: bytes) -> list[Outcome]:
         strict_transport.configured().bind(
             parcel.domain, transports.configured().routes(parcel.domain)
         ),
-        return_path=return_path(parcel.message),
+        return_path=return_path(parcel.claimed[0]),
         recipients=recipients,
         message=signed,
         smtputf8=_needs_smtputf8(content, recipients),
     )
 
 
-def return_path(message: Message) -> str:
-    """Where bounces go."""
-    return f"bounce+{message.pk.hex}@{settings.RETURN_PATH_HOST}"
+def return_path(one: Claimed) -> str:
+    """Where reports of this recipient go."""
+    return return_paths.address_for(one.id, keys=settings.LINK_KEYS, host=settings.RETURN_PATH_HOST)
 
 
 def _opened(message: Message) -> Sealed:

@@ -62,7 +62,11 @@ _TRANSITIONS: dict[Transition, tuple[Collection[State], State]] = {
     Transition.RELAY: ({State.SENDING}, State.SENT),
     Transition.DEFER: ({State.SENDING}, State.DEFERRED),
     Transition.DOUBT: ({State.SENDING}, State.IN_DOUBT),
-    Transition.BOUNCE: ({State.SENDING, State.SENT, State.DELIVERED}, State.BOUNCED),
+    # A report may come for what was in doubt, too: then it did arrive somewhere.
+    Transition.BOUNCE: (
+        {State.SENDING, State.IN_DOUBT, State.SENT, State.DELIVERED},
+        State.BOUNCED,
+    ),
     Transition.FAIL: (WAITING | {State.SENDING}, State.FAILED),
     Transition.SUPPRESS: (WAITING | {State.SENDING}, State.SUPPRESSED),
 }

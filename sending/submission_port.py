@@ -4,15 +4,8 @@ The key is presented anew for every message, so that a session opened yesterday 
 that was taken away today. A 250 is said after the commit and carries the e-mail's id.
 """
 
-import asyncio
-import logging
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import TypeVar
-
-from django.db import Error as DatabaseError
-from django.db import close_old_connections
 
 from apikeys import failures, gate, policy
 from apikeys.gate import Presented
@@ -27,6 +20,7 @@ from queensmtp.redaction import without_secrets
 from queensmtp.scopes import Scope
 from sending import accept, idempotency, received_mail
 from sending.audit import Event
+from sending.database_threads import in_thread
 from sending.gates import Idempotency, Refused
 from sending.received_mail import MailRefused, ReceivedMail
 from sending.smtp_server import Client, Envelope, LoggedIn
@@ -34,12 +28,8 @@ from sending.smtp_server import Client, Envelope, LoggedIn
 USERS = frozenset({"queensmtp", "resend", "apikey"})
 ENDPOINT = "smtp"
 REPLY_LIMIT = 400
-UNAVAILABLE = "451 4.3.0 The service cannot answer right now; try again"
 TOO_MANY_FAILURES = "454 4.7.0 Too many failures from this address; try again later"
 WRONG_LOGIN = "535 5.7.8 Log in as queensmtp with an API key as the password"
-
-logger = logging.getLogger(__name__)
-Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -61,10 +51,10 @@ class SubmissionMailroom:
         self.executor = executor
 
     async def log_in(self, user: str, password: str, client: Client) -> LoggedIn | str:
-        return await self._in_thread(lambda: log_in(user, password, client))
+        return await in_thread(self.executor, lambda: log_in(user, password, client))
 
     async def refuse_sender(self, envelope: Envelope, client: Client) -> str | None:
-        return await self._in_thread(lambda: refuse_sender(envelope, client))
+        return await in_thread(self.executor, lambda: refuse_sender(envelope, client))
 
     async def refuse_recipient(
         self, address: str, envelope: Envelope, client: Client
@@ -72,23 +62,7 @@ class SubmissionMailroom:
         return refuse_recipient(address)
 
     async def take(self, envelope: Envelope, content: bytes, client: Client) -> str:
-        return await self._in_thread(lambda: take(envelope, content, client))
-
-    async def _in_thread(self, work: Callable[[], Result]) -> Result | str:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.executor, lambda: _with_database(work))
-
-
-def _with_database(work: Callable[[], Result]) -> Result | str:
-    """A thread keeps its connection; a broken one is replaced and the client comes again."""
-    close_old_connections()
-    try:
-        return work()
-    except DatabaseError:
-        logger.exception("The database failed an SMTP session.")
-        return UNAVAILABLE
-    finally:
-        close_old_connections()
+        return await in_thread(self.executor, lambda: take(envelope, content, client))
 
 
 def log_in(user: str, password: str, client: Client) -> LoggedIn | str:

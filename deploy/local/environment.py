@@ -69,7 +69,7 @@ def shared(
         "DJANGO_SETTINGS_MODULE": "queensmtp.settings",
         "PYTHONUNBUFFERED": "1",
     }
-    for name in ("SECRET_KEY", "ENCRYPTION_KEYS"):
+    for name in ("SECRET_KEY", "ENCRYPTION_KEYS", "LINK_KEYS"):
         ours.update(_secret(name, checkout, environ))
     return {**ours, **_inherited(environ)}
 

@@ -48,6 +48,13 @@ def all_programs(
         # The worker role reads the public keys of every account.
         Program("dns", (*manage, "demo_dns"), "worker", ports=(ports.dns,)),
         Program("receiver", (*manage, "demo_receiver"), ports=(ports.receiver,)),
+        # Reports are of every account.
+        Program(
+            "bounces",
+            (*manage, "bounces"),
+            "worker",
+            ports=(ports.bounces,),
+        ),
         Program("smtpd", (*manage, "smtpd"), ports=submission_ports(ports, environ)),
         celery("worker-send", checkout, worker("send")),
         celery("worker-webhooks", checkout, worker("webhooks")),

@@ -1,11 +1,10 @@
 import asyncio
-import signal
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from sending import smtp_server
+from sending import serving, smtp_server
 from sending.local_inbox import InboxMailroom, Maildir
 from sending.smtp_server import Limits, Port
 
@@ -27,9 +26,6 @@ async def serve() -> None:
     tls = smtp_server.tls_context(settings.TLS_CERT_FILE, settings.TLS_KEY_FILE)
     port = Port(NAME, limits, tls=tls)
     mailroom = InboxMailroom(Maildir(settings.INBOX_DIR), name=NAME)
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    stopped = serving.on_signals()
     listener = await smtp_server.listen(port, mailroom, host=HOST, number=settings.PORT_BASE + 25)
-    await stopped.wait()
-    await listener.stop()
+    await serving.until_told([listener], stopped)

@@ -1,12 +1,11 @@
 import asyncio
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from sending import smtp_server
+from sending import serving, smtp_server
 from sending.smtp_server import Limits, Listener, Port
 from sending.submission_port import SubmissionMailroom
 
@@ -26,13 +25,10 @@ class Command(BaseCommand):
 
 async def serve() -> None:
     """Until SIGTERM or SIGINT; a message that is being taken is answered first."""
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    stopped = serving.on_signals()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="submission") as executor:
         listeners = await listen(SubmissionMailroom(executor))
-        await stopped.wait()
-        await asyncio.gather(*(listener.stop() for listener in listeners))
+        await serving.until_told(listeners, stopped)
 
 
 async def listen(mailroom: SubmissionMailroom) -> list[Listener]:
