@@ -82,11 +82,8 @@ def _held(
 
 
 def _words_of(hold: Hold) -> str:
-    what = f"mail {'from' if hold.kind == HoldKind.DOMAIN else 'to'} {hold.name}"
-    if hold.kind == HoldKind.ACCOUNT:
-        what = "all mail"
     because = f": {hold.reason}" if hold.reason else ""
-    return f"Held back: {hold.created_by} paused {what}{because}."
+    return f"Held back: {hold.created_by} paused {hold.words}{because}."
 
 
 def _slowed(parcel: Parcel, slowed: Mapping[str, Destination], now: datetime) -> Aside | None:

@@ -12,6 +12,10 @@ class Event(StrEnum):
     LISTED = "email.listed"
     # Bodies are personal data: the read is no ordinary one and waits for the disk.
     CONTENT_OPENED = "email.content_opened"
+    PAUSED = "sending.paused"
+    RESUMED = "sending.resumed"
+    WARM_UP_BEGUN = "sending.warm_up_begun"
+    WARM_UP_ENDED = "sending.warm_up_ended"
 
 
 SENTENCES: dict[str, str] = {
@@ -24,4 +28,8 @@ SENTENCES: dict[str, str] = {
     Event.READ: "looked up the e-mail {target}",
     Event.LISTED: "listed e-mails",
     Event.CONTENT_OPENED: "opened the contents of the e-mail {target}",
+    Event.PAUSED: "held back mail: {target}",
+    Event.RESUMED: "let go of mail that was held back: {target}",
+    Event.WARM_UP_BEGUN: "began the warm-up of {target}",
+    Event.WARM_UP_ENDED: "ended the warm-up of {target}",
 }

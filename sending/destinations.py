@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.utils import timezone
 
 from sending import strict_transport, traffic
 from sending.courier import Outcome
@@ -63,6 +64,20 @@ def _adjust(domain: str, row: Destination | None, tally: Tally, now: datetime) -
 
 def pace_of(row: Destination) -> Pace:
     return Pace(row.allowed, row.failure_count, row.resting_until)
+
+
+def pause(domain: str) -> None:
+    """Send nothing to a destination, whoever asks for it, until it is resumed."""
+    most = settings.DELIVERY_CONNECTIONS_PER_DESTINATION
+    defaults = {"is_paused": True, "changed_at": timezone.now()}
+    Destination.objects.update_or_create(
+        domain=domain, defaults=defaults, create_defaults={**defaults, "allowed": most}
+    )
+
+
+def resume(domain: str) -> None:
+    """Send to a destination again at full pace. What waited comes back within minutes."""
+    Destination.objects.filter(domain=domain).delete()
 
 
 def recall_policies(domains: Iterable[str]) -> None:

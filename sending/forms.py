@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django import forms
 
-from sending.models import MessageQuerySet, Recipient
+from sending.models import HoldKind, MessageQuerySet, Recipient
 from sending.states import State
 
 EXACT = forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none"})
@@ -48,6 +48,26 @@ class MessageFilterForm(forms.Form):
         if given["until"]:
             messages = messages.filter(pk__lt=_first_id_of(given["until"] + timedelta(days=1)))
         return messages
+
+
+class HoldForm(forms.Form):
+    kind = forms.ChoiceField(label="Hold back", choices=HoldKind.choices)
+    name = forms.CharField(
+        required=False,
+        max_length=253,
+        label="Domain",
+        widget=EXACT,
+        help_text="The sending domain or the destination; leave it empty for all mail.",
+    )
+    reason = forms.CharField(
+        required=False, max_length=200, help_text="Your colleagues read it in the queue."
+    )
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        if given.get("kind") == HoldKind.ACCOUNT and given.get("name"):
+            self.add_error("name", "All mail is held back: leave the domain empty.")
+        return given
 
 
 def _first_id_of(day: Any) -> UUID:

@@ -220,6 +220,12 @@ class Hold(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} {self.name}".strip()
 
+    @property
+    def words(self) -> str:
+        if self.kind == HoldKind.ACCOUNT:
+            return "all mail"
+        return f"mail {'from' if self.kind == HoldKind.DOMAIN else 'to'} {self.name}"
+
 
 class Warmup(models.Model):
     """A sending domain that is young: how many messages it may send on each day."""
@@ -241,6 +247,10 @@ class Warmup(models.Model):
 
     def __str__(self) -> str:
         return f"{self.domain_id} since {self.started_on}"
+
+    @property
+    def sent_today(self) -> int:
+        return self.sent_count if self.counted_on == timezone.now().date() else 0
 
 
 class MtaStsPolicy(models.Model):

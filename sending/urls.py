@@ -1,6 +1,6 @@
 from django.urls import path
 
-from sending import api, attachment_api, email_api, views
+from sending import api, attachment_api, email_api, queue_views, views
 
 api_urlpatterns = [
     path("emails", api.emails),
@@ -29,5 +29,12 @@ console_urlpatterns = [
         "console/messages/<uuid:message_id>/preview",
         views.message_preview,
         name="message_preview",
+    ),
+    path("console/queue", queue_views.queue_page, name="queue"),
+    path("console/queue/holds", queue_views.hold, name="hold"),
+    path("console/queue/holds/<uuid:hold_id>/let-go", queue_views.let_go, name="hold_let_go"),
+    path("console/queue/warm-ups", queue_views.begin_warm_up, name="warm_up"),
+    path(
+        "console/queue/warm-ups/<uuid:domain_id>/end", queue_views.end_warm_up, name="warm_up_end"
     ),
 ]

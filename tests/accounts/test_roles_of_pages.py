@@ -1,5 +1,6 @@
 """The roles table times every page of the console."""
 
+from collections import defaultdict
 from typing import Any
 from uuid import UUID
 
@@ -43,11 +44,12 @@ def address_of(pattern: URLPattern, ids: dict[str, UUID]) -> str:
 
 
 def some_ids(account: Account) -> dict[str, UUID]:
+    """A key and an entry that are there; of everything else, one that is not."""
     key, _ = make_key(account)
     with tenant(account.pk):
         entry = Entry.objects.of_account(account.pk).first()
     assert entry is not None
-    return {"key_id": key.pk, "message_id": new_id(), "entry_id": entry.pk}
+    return defaultdict(new_id, key_id=key.pk, entry_id=entry.pk)
 
 
 def test_every_page_says_which_right_opens_it() -> None:

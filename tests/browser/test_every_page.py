@@ -34,6 +34,7 @@ AFTER_SIGN_IN = {
     "message-bounced": "/console/messages/{bounced_id}",
     "message-waiting": "/console/messages/{waiting_id}",
     "message-contents": "/console/messages/{delivered_id}/contents",
+    "queue": "/console/queue",
     "audit": "/console/audit-log",
     "audit-filtered": "/console/audit-log?event=api_key.*&outcome=allowed",
     "audit-wrong-filter": "/console/audit-log?ip=10.0.0.1/8",
