@@ -22,7 +22,7 @@ reset: ## Remove every piece of local data (var/).
 	@$(PYTHON) -m deploy.local.reset
 
 test: venv ## Run the whole suite, or a part: make test ARGS="tests/deploy -x".
-	@$(LOCAL) browser $(ARGS)
+	@$(LOCAL) tools $(ARGS)
 	@$(LOCAL) run $(VENV)/python -m pytest $(ARGS)
 
 check: lint types imports migrations test smoke ## What CI runs.

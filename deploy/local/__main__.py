@@ -1,10 +1,10 @@
-"""python -m deploy.local up | run COMMAND… | browser PYTEST-ARGUMENTS…"""
+"""python -m deploy.local up | run COMMAND… | tools PYTEST-ARGUMENTS…"""
 
 import os
 import sys
 from contextlib import suppress
 
-from deploy.local import browser
+from deploy.local import browser, foreign_clients
 from deploy.local.checkout import this_checkout
 from deploy.local.errors import LocalError
 from deploy.local.run_command import run
@@ -19,8 +19,9 @@ def main(arguments: list[str]) -> int:
                 up(checkout, os.environ, say=say)
             case ["run", *command] if command:
                 return run(checkout, os.environ, command, say=say)
-            case ["browser", *pytest_arguments]:
+            case ["tools", *pytest_arguments]:
                 browser.ensure(checkout.root, pytest_arguments)
+                foreign_clients.ensure(checkout.root, pytest_arguments)
             case _:
                 print(__doc__, file=sys.stderr)
                 return 2
