@@ -19,6 +19,11 @@ def timestamp_of(identifier: uuid.UUID) -> datetime:
     return datetime.fromtimestamp((identifier.int >> 80) / 1000, tz=UTC)
 
 
+def lowest_id_at(moment: datetime) -> uuid.UUID:
+    """No UUIDv7 of this millisecond or a later one sorts before it."""
+    return uuid.UUID(int=(int(moment.timestamp() * 1000) << 80) | (0x7 << 76) | (0b10 << 62))
+
+
 def find_id(text: str) -> uuid.UUID | None:
     """The id that `text` spells in its canonical form, or None."""
     try:

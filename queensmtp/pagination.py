@@ -45,17 +45,20 @@ def read_cursor(query: Mapping[str, str], *, default_limit: int = DEFAULT_LIMIT)
     return Cursor(limit=_read_limit(query, default_limit), after=after, before=before)
 
 
-def page(rows: QuerySet[Row], cursor: Cursor) -> Page[Row]:
-    """Cut one page out of a tenant's queryset; an unknown cursor is 422."""
+def page(rows: QuerySet[Row], cursor: Cursor, *, by: str = "pk") -> Page[Row]:
+    """Cut one page out of a tenant's queryset; an unknown cursor is 422.
+
+    `by` is the time-ordered id that the list shows, where that is not the primary key.
+    """
     for name, position in (("after", cursor.after), ("before", cursor.before)):
-        if position and not rows.filter(pk=position).exists():
+        if position and not rows.filter(**{by: position}).exists():
             raise refuse_field(name, "unknown_cursor", "no item of this list has this id.")
     if cursor.before:
-        newer = list(rows.filter(pk__gt=cursor.before).order_by("pk")[: cursor.limit + 1])
+        newer = list(rows.filter(**{f"{by}__gt": cursor.before}).order_by(by)[: cursor.limit + 1])
         return Page(rows=newer[: cursor.limit][::-1], has_more=len(newer) > cursor.limit)
     if cursor.after:
-        rows = rows.filter(pk__lt=cursor.after)
-    older = list(rows.order_by("-pk")[: cursor.limit + 1])
+        rows = rows.filter(**{f"{by}__lt": cursor.after})
+    older = list(rows.order_by(f"-{by}")[: cursor.limit + 1])
     return Page(rows=older[: cursor.limit], has_more=len(older) > cursor.limit)
 
 

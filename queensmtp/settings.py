@@ -314,6 +314,10 @@ OUTBOUND_PORTS = read.numbers("OUTBOUND_PORTS", default=[])
 WEBHOOK_RETRY_SECONDS = read.numbers(
     "WEBHOOK_RETRY_SECONDS", default=[5, 300, 1_800, 7_200, 18_000, 36_000, 36_000]
 )
+# An endpoint to which nothing was delivered for so long, while it was tried, is disabled.
+WEBHOOK_DISABLE_AFTER_SECONDS = read.number(
+    "WEBHOOK_DISABLE_AFTER_SECONDS", default=5 * 86_400, at_least=1
+)
 WEBHOOK_TIMEOUT_SECONDS = read.number("WEBHOOK_TIMEOUT_SECONDS", default=15, at_least=1)
 WEBHOOK_SECRET_OVERLAP_SECONDS = read.number("WEBHOOK_SECRET_OVERLAP_SECONDS", default=86_400)
 

@@ -7,7 +7,7 @@ from queensmtp.api import ApiView
 from queensmtp.errors import NotFound
 from queensmtp.requests import ApiRequest
 from queensmtp.scopes import Scope, granted
-from webhooks import actions, serializers
+from webhooks import actions, secret_actions, serializers
 from webhooks.audit import Event
 from webhooks.models import Endpoint
 
@@ -27,9 +27,14 @@ class Webhooks(ApiView):
         return Response(pagination.list_body(page, serializers.listed))
 
     def post(self, request: ApiRequest) -> Response:
-        url, events = serializers.read_create(request.data)
-        endpoint = actions.create_endpoint(by=request.actor, url=url, events=events)
-        secret = actions.secret_of_new(endpoint)
+        wanted = serializers.read_create(request.data)
+        endpoint = actions.create_endpoint(
+            by=request.actor,
+            url=wanted.endpoint,
+            events=wanted.events,
+            is_ordered=wanted.is_ordered,
+        )
+        secret = secret_actions.of_new(endpoint)
         body = serializers.brief(endpoint, signing_secret=secret)
         return Response(body, status=201, headers=NO_STORE)
 
@@ -49,15 +54,15 @@ class Webhook(ApiView):
     }
 
     def get(self, request: ApiRequest, webhook_id: UUID) -> Response:
-        endpoint = _get(request, webhook_id)
+        endpoint = get_endpoint(request, webhook_id)
         secret = None
         if Scope.WEBHOOKS_WRITE in granted(getattr(request.key, "scopes", ())):
-            secret = actions.reveal_secret(by=request.actor, endpoint=endpoint)
+            secret = secret_actions.reveal(by=request.actor, endpoint=endpoint)
         body = serializers.single(endpoint, signing_secret=secret)
         return Response(body, headers=NO_STORE)
 
     def patch(self, request: ApiRequest, webhook_id: UUID) -> Response:
-        endpoint = _get(request, webhook_id)
+        endpoint = get_endpoint(request, webhook_id)
         changes = serializers.read_update(request.data)
         actions.update_endpoint(
             by=request.actor,
@@ -65,11 +70,12 @@ class Webhook(ApiView):
             url=changes.endpoint,
             events=changes.events,
             status=changes.status,
+            is_ordered=changes.is_ordered,
         )
         return Response(serializers.brief(endpoint))
 
     def delete(self, request: ApiRequest, webhook_id: UUID) -> Response:
-        endpoint = _get(request, webhook_id)
+        endpoint = get_endpoint(request, webhook_id)
         actions.remove_endpoint(by=request.actor, endpoint=endpoint)
         return Response(serializers.brief(endpoint, deleted=True))
 
@@ -81,12 +87,12 @@ class SecretRotation(ApiView):
     audit_events = {"POST": Event.SECRET_ROTATED}
 
     def post(self, request: ApiRequest, webhook_id: UUID) -> Response:
-        endpoint = _get(request, webhook_id)
-        secret = actions.rotate_secret(by=request.actor, endpoint=endpoint)
+        endpoint = get_endpoint(request, webhook_id)
+        secret = secret_actions.rotate(by=request.actor, endpoint=endpoint)
         return Response(serializers.brief(endpoint, signing_secret=secret), headers=NO_STORE)
 
 
-def _get(request: ApiRequest, webhook_id: UUID) -> Endpoint:
+def get_endpoint(request: ApiRequest, webhook_id: UUID) -> Endpoint:
     own = Endpoint.objects.standing().filter(account_id=request.actor.tenant_id)
     endpoint = own.filter(pk=webhook_id).first()
     if endpoint is None:

@@ -1,5 +1,8 @@
 from enum import StrEnum
 
+from queensmtp.actors import Target
+from webhooks.models import Endpoint
+
 
 class Event(StrEnum):
     LISTED = "webhook.listed"
@@ -10,6 +13,12 @@ class Event(StrEnum):
     SECRET_ROTATED = "webhook.secret_rotated"
     SECRET_REVEALED = "webhook.secret_revealed"
     DISABLED = "webhook.disabled"
+    DELIVERIES_READ = "webhook.deliveries_read"
+    REPLAYED = "webhook.replayed"
+    TESTED = "webhook.tested"
+    LISTENING_STARTED = "webhook.listening_started"
+    LISTENING_ENDED = "webhook.listening_ended"
+    LISTENED = "webhook.listened"
 
 
 SENTENCES: dict[str, str] = {
@@ -21,4 +30,14 @@ SENTENCES: dict[str, str] = {
     Event.SECRET_ROTATED: "rotated the signing secret of {target}",
     Event.SECRET_REVEALED: "revealed the signing secret of {target}",
     Event.DISABLED: "disabled the webhook {target}",
+    Event.DELIVERIES_READ: "read deliveries of the webhook {target}",
+    Event.REPLAYED: "sent deliveries of {target} again",
+    Event.TESTED: "sent a test event to {target}",
+    Event.LISTENING_STARTED: "began to listen to events",
+    Event.LISTENING_ENDED: "stopped listening to events",
+    Event.LISTENED: "fetched events by listening",
 }
+
+
+def target_of(endpoint: Endpoint) -> Target:
+    return Target("webhook", str(endpoint.pk), endpoint.shown_url)

@@ -46,6 +46,10 @@ class Flight:
     sent_at: datetime
     started: float
 
+    @property
+    def elapsed_seconds(self) -> float:
+        return time.monotonic() - self.started
+
 
 def start(claimed: Claimed, *, secrets: Sequence[str]) -> Flight:
     """Sign with a fresh timestamp and send; the body is what was stored."""
@@ -110,7 +114,7 @@ def _answered(flight: Flight, response: Response, *, now: datetime) -> Report:
     verdict = schedule.after_answer(
         status=response.status,
         retry_after=response.headers.get("retry-after"),
-        attempt_count=flight.claimed.attempt_count,
+        try_number=flight.claimed.try_number,
         now=now,
         pauses=settings.WEBHOOK_RETRY_SECONDS,
         random=random.random,
@@ -127,20 +131,22 @@ def _answered(flight: Flight, response: Response, *, now: datetime) -> Report:
 
 
 def _failed(flight: Flight, reason: str, verdict: Verdict) -> Report:
+    is_shown = reason in SHOWN_REASONS
     return Report(
         claimed=flight.claimed,
         verdict=verdict,
         sent_at=flight.sent_at,
         status=None,
-        reason=reason if reason in SHOWN_REASONS else UNREACHABLE,
-        latency_milliseconds=round((time.monotonic() - flight.started) * 1000),
+        reason=reason if is_shown else UNREACHABLE,
+        # How long it took to be refused tells closed from filtered, too.
+        latency_milliseconds=round(flight.elapsed_seconds * 1000) if is_shown else None,
         response="",
     )
 
 
 def _next_try(flight: Flight, *, now: datetime) -> Verdict:
     return schedule.after_failure(
-        attempt_count=flight.claimed.attempt_count,
+        try_number=flight.claimed.try_number,
         now=now,
         pauses=settings.WEBHOOK_RETRY_SECONDS,
         random=random.random,

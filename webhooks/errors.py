@@ -14,3 +14,15 @@ class TooManySecrets(Conflict):
         "The signing secret was rotated so often that too many old ones still sign; "
         "rotate again when the first overlap has ended."
     )
+
+
+class EndpointIsDisabled(Conflict):
+    """Nothing is sent to a disabled endpoint, not even again."""
+
+    message = "This webhook is disabled; enable it first, then send again."
+
+
+class TooManyListeners(Conflict):
+    """Each listener keeps a copy of every event."""
+
+    message = "This account has as many listeners as it may have; end one, or wait a minute."

@@ -17,12 +17,25 @@ class DisabledReason(models.TextChoices):
     NONE = "", "Not disabled"
     REQUESTED = "requested", "Disabled by a person or a key"
     GONE = "gone", "The receiver answered 410 Gone"
+    FAILING = "failing", "It failed for days on end"
 
 
 class EndpointQuerySet(models.QuerySet["Endpoint"]):
     def standing(self) -> "EndpointQuerySet":
         """All that were not removed; a removed one keeps its row for its deliveries' sake."""
-        return self.filter(removed_at=None)
+        return self.filter(removed_at=None, listening_until=None)
+
+    def listening(self, now: datetime) -> "EndpointQuerySet":
+        """Those of `queensmtp webhooks listen`, which fetch what others are sent."""
+        return self.filter(removed_at=None, listening_until__gt=now)
+
+    def told(self, now: datetime) -> "EndpointQuerySet":
+        """All that events are written for."""
+        return self.filter(
+            Q(listening_until=None) | Q(listening_until__gt=now),
+            removed_at=None,
+            status=EndpointStatus.ENABLED,
+        )
 
     def enabled(self) -> "EndpointQuerySet":
         return self.standing().filter(status=EndpointStatus.ENABLED)
@@ -43,6 +56,10 @@ class Endpoint(models.Model):
     disabled_reason = models.CharField(
         max_length=16, choices=DisabledReason.choices, default=DisabledReason.NONE, blank=True
     )
+    # One delivery at a time, in the order of the events' ids.
+    is_ordered = models.BooleanField(default=False, db_default=False)
+    # Of a listener only, which fetches its events itself, and ends when it has not for a while.
+    listening_until = models.DateTimeField(null=True)
     # Set by the first failure, unset by the first success.
     failing_since = models.DateTimeField(null=True)
     # An endpoint that cannot be reached is left alone until then.
@@ -59,7 +76,7 @@ class Endpoint(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(status="enabled", disabled_reason="")
-                | Q(status="disabled", disabled_reason__in=["requested", "gone"]),
+                | Q(status="disabled", disabled_reason__in=["requested", "gone", "failing"]),
                 name="webhook_disabled_for_a_reason",
             ),
         ]
@@ -132,6 +149,22 @@ class SigningSecret(models.Model):
         return f"signing secret {self.pk}"
 
 
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def given_up(self) -> "DeliveryQuerySet":
+        """The dead letters: out of attempts, or canceled when their endpoint was disabled."""
+        return self.filter(state__in=[DeliveryState.FAILED, DeliveryState.CANCELED])
+
+    def with_status(self, status: str) -> "DeliveryQuerySet":
+        """By the status of the wire (wire contract 6)."""
+        if status == "failed":
+            return self.given_up()
+        if status == "success":
+            return self.filter(state=DeliveryState.DELIVERED)
+        waiting = self.filter(state__in=[DeliveryState.PENDING, DeliveryState.SENDING])
+        untried = Q(state=DeliveryState.PENDING, attempt_count=0)
+        return waiting.filter(untried) if status == "pending" else waiting.exclude(untried)
+
+
 class DeliveryState(models.TextChoices):
     """pending → sending → delivered | pending (again) | failed; canceled from the first two."""
 
@@ -164,6 +197,8 @@ class Delivery(models.Model):
     body = models.BinaryField()
     state = models.TextField(choices=DeliveryState.choices, default=DeliveryState.PENDING)
     attempt_count = models.IntegerField(default=0)
+    # Made before the last replay, which begins the schedule anew.
+    attempts_before_replay = models.IntegerField(default=0, db_default=0)
     due_at = models.DateTimeField()
     fence = models.IntegerField(default=0)
     finished_at = models.DateTimeField(null=True)
@@ -171,9 +206,24 @@ class Delivery(models.Model):
     last_reason = models.TextField(default="", blank=True)
     last_latency_milliseconds = models.IntegerField(null=True)
 
+    objects = DeliveryQuerySet.as_manager()
+
     class Meta:
         indexes = [
-            models.Index(fields=["account_id", "endpoint", "id"], name="webhook_delivery_newest"),
+            models.Index(
+                fields=["account_id", "endpoint", "event_id"], name="webhook_delivery_of_event"
+            ),
+            models.Index(
+                fields=["account_id", "endpoint", "event_id"],
+                condition=Q(state__in=["failed", "canceled"]),
+                name="webhook_delivery_given_up",
+            ),
+            # The oldest of an ordered endpoint.
+            models.Index(
+                fields=["endpoint", "event_id"],
+                condition=Q(state__in=["pending", "sending"]),
+                name="webhook_delivery_in_order",
+            ),
             models.Index(
                 fields=["endpoint", "due_at"],
                 condition=Q(state__in=["pending", "sending"]),
@@ -183,6 +233,20 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event_type} {self.state}"
+
+    @property
+    def status(self) -> str:
+        """As the wire has it: `pending`, `attempting`, `success` or `failed`."""
+        if self.state == DeliveryState.DELIVERED:
+            return "success"
+        if self.state in (DeliveryState.FAILED, DeliveryState.CANCELED):
+            return "failed"
+        is_untried = self.state == DeliveryState.PENDING and not self.attempt_count
+        return "pending" if is_untried else "attempting"
+
+    @property
+    def next_attempt_at(self) -> datetime | None:
+        return self.due_at if self.state == DeliveryState.PENDING else None
 
 
 class Attempt(models.Model):

@@ -4,7 +4,7 @@ A claim is a lease. Whoever holds the highest `fence` of a row may report on it;
 lease ran out finds its report refused, and the delivery is made again with the same id and bytes.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -17,15 +17,17 @@ from django.db.backends.utils import CursorWrapper
 from queensmtp.ids import new_id
 from webhooks.models import Delivery, DeliveryState, Endpoint
 from webhooks.schedule import Verdict
+from webhooks.windows import FIRST_ROOM, Windows
 
 # Longer than any exchange may take, so that a lease only runs out under a dead worker.
 LEASE_SECONDS = 90
-# At most so many at once to one endpoint; one that fails is only probed.
-CLAIMED_PER_ENDPOINT = 32
 
 # Endpoints with work are found by hopping through the index of live rows, one probe for each, and
 # are taken in random order: neither a flood of one tenant nor a small id comes first. MATERIALIZED,
 # or a plan that ran `due` twice would claim more than it returns.
+#
+# Of an ordered endpoint only the oldest live row is looked at, whoever holds it: to skip a locked
+# one, as the others do, would let its successor overtake it.
 CLAIM = """
 WITH RECURSIVE busy (endpoint_id) AS (
     (SELECT endpoint_id FROM webhooks_delivery
@@ -36,30 +38,50 @@ WITH RECURSIVE busy (endpoint_id) AS (
             ORDER BY d.endpoint_id LIMIT 1)
     FROM busy WHERE busy.endpoint_id IS NOT NULL
 ), ready AS MATERIALIZED (
-    SELECT e.id, e.url, e.credentials, e.failing_since
+    SELECT e.id, e.url, e.credentials, e.is_ordered,
+        CASE WHEN e.failing_since IS NULL THEN COALESCE(mine.room, %(first_room)s) ELSE 1 END
+            AS room
     FROM busy JOIN webhooks_endpoint e ON e.id = busy.endpoint_id
+    LEFT JOIN unnest(%(known)s::uuid[], %(rooms)s::integer[], %(in_flight)s::integer[])
+        AS mine (id, room, in_flight) ON mine.id = e.id
     WHERE e.status = 'enabled' AND e.removed_at IS NULL
       AND (e.resting_until IS NULL OR e.resting_until <= %(now)s)
-      AND e.id <> ALL (%(excluded)s::uuid[])
+      AND COALESCE(mine.room, 1) > 0
+      AND (COALESCE(mine.in_flight, 0) = 0 OR (e.failing_since IS NULL AND NOT e.is_ordered))
     ORDER BY random()
-), due AS MATERIALIZED (
+), due_in_order AS MATERIALIZED (
+    SELECT d.id, ready.url, ready.credentials
+    FROM ready CROSS JOIN LATERAL (
+        SELECT id FROM webhooks_delivery
+        WHERE id = (SELECT id FROM webhooks_delivery
+                    WHERE endpoint_id = ready.id AND state IN ('pending', 'sending')
+                    ORDER BY event_id LIMIT 1)
+          AND state IN ('pending', 'sending') AND due_at <= %(now)s
+        FOR UPDATE SKIP LOCKED
+    ) d
+    WHERE ready.is_ordered
+    LIMIT (%(limit)s + 1) / 2
+), due_in_any_order AS MATERIALIZED (
     SELECT d.id, ready.url, ready.credentials
     FROM ready CROSS JOIN LATERAL (
         SELECT id FROM webhooks_delivery
         WHERE endpoint_id = ready.id
           AND state IN ('pending', 'sending') AND due_at <= %(now)s
         ORDER BY due_at
-        LIMIT CASE WHEN ready.failing_since IS NULL THEN %(per_endpoint)s ELSE 1 END
+        LIMIT ready.room
         FOR UPDATE SKIP LOCKED
     ) d
-    LIMIT %(limit)s
+    WHERE NOT ready.is_ordered
+    LIMIT %(limit)s - (SELECT count(*) FROM due_in_order)
+), due AS (
+    SELECT * FROM due_in_order UNION ALL SELECT * FROM due_in_any_order
 )
 UPDATE webhooks_delivery d
 SET state = 'sending', fence = fence + 1, attempt_count = attempt_count + 1,
     due_at = %(lease_until)s
 FROM due WHERE d.id = due.id
-RETURNING d.id, d.account_id, d.endpoint_id, d.event_id, d.body, d.attempt_count, d.fence,
-    due.url, due.credentials
+RETURNING d.id, d.account_id, d.endpoint_id, d.event_id, d.body, d.attempt_count,
+    d.attempt_count - d.attempts_before_replay, d.fence, due.url, due.credentials
 """
 
 # The attempt is kept only where the report is accepted, and takes its tenant from the delivery.
@@ -113,6 +135,8 @@ class Claimed:
     event_id: UUID
     body: bytes
     attempt_count: int
+    # Which try of the schedule this is; a replay begins it anew.
+    try_number: int
     fence: int
     url: str
     credentials: bytes | None
@@ -127,8 +151,12 @@ class Report:
     sent_at: datetime
     status: int | None
     reason: str
-    latency_milliseconds: int
+    latency_milliseconds: int | None
     response: str
+
+    @property
+    def is_success(self) -> bool:
+        return self.verdict.state == "delivered"
 
     @property
     def is_unreachable(self) -> bool:
@@ -143,18 +171,21 @@ def claim(
     *,
     limit: int,
     now: datetime,
-    excluded: Collection[UUID] = (),
+    windows: Windows | None = None,
     lease_seconds: int = LEASE_SECONDS,
 ) -> list[Claimed]:
-    """Take up to `limit` due deliveries of any tenant, none of an excluded endpoint."""
+    """Take up to `limit` due deliveries of any tenant, of each endpoint what it has room for."""
+    known = (windows or Windows()).known()
     with connection.cursor() as cursor:
         cursor.execute(
             CLAIM,
             {
                 "now": now,
                 "lease_until": now + timedelta(seconds=lease_seconds),
-                "excluded": list(excluded),
-                "per_endpoint": CLAIMED_PER_ENDPOINT,
+                "known": [one.endpoint_id for one in known],
+                "rooms": [one.room for one in known],
+                "in_flight": [one.in_flight for one in known],
+                "first_room": FIRST_ROOM,
                 "limit": limit,
             },
         )
@@ -162,7 +193,8 @@ def claim(
 
 
 def _claimed(row: Sequence[Any]) -> Claimed:
-    id, account_id, endpoint_id, event_id, body, attempt_count, fence, url, credentials = row
+    id, account_id, endpoint_id, event_id, body = row[:5]
+    attempt_count, try_number, fence, url, credentials = row[5:]
     return Claimed(
         id=id,
         account_id=account_id,
@@ -170,6 +202,7 @@ def _claimed(row: Sequence[Any]) -> Claimed:
         event_id=event_id,
         body=bytes(body),
         attempt_count=attempt_count,
+        try_number=try_number,
         fence=fence,
         url=url,
         credentials=None if credentials is None else bytes(credentials),
@@ -201,7 +234,7 @@ def _columns(reports: Sequence[Report]) -> dict[str, list[Any]]:
 
 
 def _record_health(cursor: CursorWrapper, reports: Sequence[Report], *, now: datetime) -> None:
-    healthy = {r.claimed.endpoint_id for r in reports if r.verdict.state == "delivered"}
+    healthy = {r.claimed.endpoint_id for r in reports if r.is_success}
     failing = {r.claimed.endpoint_id for r in reports} - healthy
     unreachable = failing & {r.claimed.endpoint_id for r in reports if r.is_unreachable}
     if failing:

@@ -26,7 +26,7 @@ def after_answer(
     *,
     status: int,
     retry_after: str | None,
-    attempt_count: int,
+    try_number: int,
     now: datetime,
     pauses: Sequence[int],
     random: Callable[[], float],
@@ -36,7 +36,7 @@ def after_answer(
         return DELIVERED
     if status == HTTPStatus.GONE:
         return FAILED
-    verdict = after_failure(attempt_count=attempt_count, now=now, pauses=pauses, random=random)
+    verdict = after_failure(try_number=try_number, now=now, pauses=pauses, random=random)
     if verdict.due_at is None:
         return verdict
     asked = read_retry_after(retry_after, now=now, at_most=max(pauses))
@@ -45,15 +45,15 @@ def after_answer(
 
 def after_failure(
     *,
-    attempt_count: int,
+    try_number: int,
     now: datetime,
     pauses: Sequence[int],
     random: Callable[[], float],
 ) -> Verdict:
     """The pause after the n-th attempt is the n-th of the schedule; after the last, none."""
-    if attempt_count > len(pauses):
+    if try_number > len(pauses):
         return FAILED
-    pause = pauses[attempt_count - 1] * (1 - JITTER + 2 * JITTER * random())
+    pause = pauses[try_number - 1] * (1 - JITTER + 2 * JITTER * random())
     return Verdict("pending", due_at=now + timedelta(seconds=pause))
 
 

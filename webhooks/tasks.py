@@ -1,10 +1,10 @@
 from celery import shared_task
 
 from queensmtp import bell
-from webhooks import actions
+from webhooks import rounds
 
 
 @shared_task(name="webhooks.tasks.deliver_due")
 def deliver_due() -> int:
     bell.heard("webhooks.tasks.deliver_due")
-    return actions.deliver_due()
+    return rounds.deliver_due()

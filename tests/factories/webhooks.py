@@ -7,21 +7,27 @@ from queensmtp.actors import system_actor
 from queensmtp.ids import new_id
 from queensmtp.tenancy import tenant
 from tests.roles import as_role
-from webhooks import actions
+from webhooks import actions, rounds, secret_actions
 from webhooks.models import Endpoint
 from webhooks.payloads import WebhookEvent
 
 
 def make_endpoint(
-    account: Account, url: str, *, events: Sequence[str] = ("email.delivered",)
+    account: Account,
+    url: str,
+    *,
+    events: Sequence[str] = ("email.delivered",),
+    is_ordered: bool = False,
 ) -> Endpoint:
     with tenant(account.pk):
-        return actions.create_endpoint(by=system_actor(account.pk, "tests"), url=url, events=events)
+        return actions.create_endpoint(
+            by=system_actor(account.pk, "tests"), url=url, events=events, is_ordered=is_ordered
+        )
 
 
 def secret_of(endpoint: Endpoint) -> str:
     with tenant(endpoint.account_id):
-        return actions.reveal_secret(
+        return secret_actions.reveal(
             by=system_actor(endpoint.account_id, "tests"), endpoint=endpoint
         )
 
@@ -40,4 +46,4 @@ def enqueue(account: Account, *events: WebhookEvent) -> None:
 def deliver(*, now: datetime | None = None, limit: int = 200) -> int:
     """As the worker does it."""
     with as_role("worker"):
-        return actions.deliver_due(now=now, limit=limit)
+        return rounds.deliver_due(now=now, limit=limit)

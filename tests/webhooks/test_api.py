@@ -2,43 +2,18 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.test import Client
 
 from accounts.models import Account
 from auditlog.models import Entry
 from queensmtp.ids import new_id
 from queensmtp.tenancy import tenant
 from tests.factories.cast import Cast
-from tests.factories.keys import bearer, make_key
 from tests.factories.webhooks import make_endpoint
+from tests.webhooks.api_client import Api
 from webhooks.models import Endpoint, SigningSecret
 from webhooks.payloads import EVENT_TYPES
 
-BOTH = ("webhooks:read", "webhooks:write")
 URL = "https://hook.example/in"
-
-
-class Api:
-    """A client that presents one key."""
-
-    def __init__(self, account: Account, *scopes: str) -> None:
-        _, token = make_key(account, scopes=scopes or BOTH)
-        self._client = Client(headers=bearer(token))
-
-    def call(self, method: str, path: str = "", body: Any = None) -> Any:
-        return self._client.generic(
-            method,
-            f"/v1/webhooks{path}",
-            data=b"" if body is None else _json(body),
-            content_type="application/json",
-            secure=True,
-        )
-
-
-def _json(body: Any) -> bytes:
-    import orjson
-
-    return orjson.dumps(body)
 
 
 @pytest.fixture
@@ -177,6 +152,7 @@ def test_reading_one_gives_all_fields_and_the_secret(api: Api, endpoint: Endpoin
         "status": "enabled",
         "endpoint": URL,
         "events": ["email.delivered"],
+        "ordered": False,
         "signing_secret": "",
     }
     assert body["signing_secret"].startswith("whsec_")
@@ -205,7 +181,14 @@ def test_the_list_is_newest_first_and_without_secrets(api: Api, cast: Cast) -> N
 
     assert (body["object"], body["has_more"]) == ("list", True)
     assert [row["id"] for row in body["data"]] == ids[:0:-1]
-    assert set(body["data"][0]) == {"id", "endpoint", "created_at", "status", "events"}
+    assert set(body["data"][0]) == {
+        "id",
+        "endpoint",
+        "created_at",
+        "status",
+        "events",
+        "ordered",
+    }
     rest = api.call("GET", f"?after={ids[1]}").json()
     assert [row["id"] for row in rest["data"]] == ids[:1]
     assert api.call("GET", "?limit=0").status_code == 422

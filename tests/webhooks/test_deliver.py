@@ -15,7 +15,7 @@ from tests.factories.cast import Cast
 from tests.factories.webhooks import deliver, enqueue, make_endpoint, make_event, secret_of
 from tests.http_receiver import HttpReceiver, answer
 from tests.roles import as_role
-from webhooks import outbox, signing
+from webhooks import outbox, signing, windows
 from webhooks.models import Attempt, Delivery, Endpoint
 from webhooks.outbox import Report
 from webhooks.schedule import DELIVERED
@@ -224,7 +224,7 @@ def test_an_unreachable_endpoint_rests_and_others_are_not_delayed(
     assert len(healthy.requests) == 100
     assert max(received.at for received in healthy.requests) - started < 3.5
     # One claim's worth hung; then the endpoint was left alone.
-    assert len(hanging.requests) <= outbox.CLAIMED_PER_ENDPOINT
+    assert len(hanging.requests) <= windows.FIRST_ROOM
     found = fresh(resting)
     assert found.failing_since is not None
     assert found.resting_until is not None
@@ -346,12 +346,15 @@ def test_a_worker_that_died_in_mid_flight_costs_a_repeat_with_the_same_id(cast: 
 
 def test_a_claim_never_takes_more_than_its_limit(cast: Cast) -> None:
     for account in (cast.hive, cast.wasp):
-        make_endpoint(account, "https://hook.example/")
-        enqueue(account, *[make_event() for _ in range(50)])
+        for is_ordered in (False, False, True):
+            make_endpoint(account, "https://hook.example/", is_ordered=is_ordered)
+        enqueue(account, *[make_event() for _ in range(10)])
     with as_role("worker"):
-        taken = [len(outbox.claim(limit=20, now=now())) for _ in range(6)]
+        taken = [len(outbox.claim(limit=7, now=now())) for _ in range(20)]
 
-    assert taken == [20, 20, 20, 20, 20, 0]
+    assert max(taken) == 7
+    # One each of the two ordered endpoints, and ten of each other.
+    assert sum(taken) == 42
 
 
 def test_one_claim_takes_a_bounded_number_of_each_endpoint(cast: Cast) -> None:
@@ -362,7 +365,7 @@ def test_one_claim_takes_a_bounded_number_of_each_endpoint(cast: Cast) -> None:
     with as_role("worker"):
         claimed = [one.endpoint_id for one in outbox.claim(limit=200, now=now())]
 
-    assert claimed.count(flood.pk) == outbox.CLAIMED_PER_ENDPOINT
+    assert claimed.count(flood.pk) == windows.FIRST_ROOM
     assert claimed.count(small.pk) == 1
 
 

@@ -10,7 +10,7 @@ from queensmtp.tenancy import tenant
 from tests.factories.cast import Cast
 from tests.factories.webhooks import deliver, enqueue, make_endpoint
 from tests.http_receiver import HttpReceiver
-from webhooks import actions
+from webhooks import actions, secret_actions
 from webhooks.models import Delivery, Endpoint, EndpointStatus, SigningSecret
 
 URL = "https://hook.example/"
@@ -59,9 +59,9 @@ def test_every_change_leaves_its_entry_and_no_entry_holds_a_secret(cast: Cast) -
         endpoint = actions.create_endpoint(
             by=by, url="https://user:canary@hook.example/", events=["email.sent"]
         )
-        secrets = [actions.reveal_secret(by=by, endpoint=endpoint)]
-        secrets.append(actions.rotate_secret(by=by, endpoint=endpoint))
-        secrets.append(actions.rotate_secret(by=by))
+        secrets = [secret_actions.reveal(by=by, endpoint=endpoint)]
+        secrets.append(secret_actions.rotate(by=by, endpoint=endpoint))
+        secrets.append(secret_actions.rotate(by=by))
         actions.update_endpoint(by=by, endpoint=endpoint, events=["email.bounced"])
         actions.remove_endpoint(by=by, endpoint=endpoint)
         entries = list(Entry.objects.filter(event__startswith="webhook.").order_by("id"))
@@ -88,8 +88,8 @@ def test_every_change_leaves_its_entry_and_no_entry_holds_a_secret(cast: Cast) -
             by=by, endpoint=endpoint, url="https://other.example/"
         ),
         lambda by, endpoint: actions.remove_endpoint(by=by, endpoint=endpoint),
-        lambda by, endpoint: actions.rotate_secret(by=by, endpoint=endpoint),
-        lambda by, endpoint: actions.rotate_secret(by=by),
+        lambda by, endpoint: secret_actions.rotate(by=by, endpoint=endpoint),
+        lambda by, endpoint: secret_actions.rotate(by=by),
     ],
 )
 def test_without_its_entry_no_change_is_kept(

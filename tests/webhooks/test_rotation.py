@@ -9,7 +9,7 @@ from queensmtp.tenancy import tenant
 from tests.factories.cast import Cast
 from tests.factories.webhooks import deliver, enqueue, make_endpoint, secret_of
 from tests.http_receiver import HttpReceiver
-from webhooks import actions, signing, signing_secrets
+from webhooks import actions, secret_actions, signing, signing_secrets
 from webhooks.errors import TooManySecrets
 from webhooks.models import Endpoint, SigningSecret
 
@@ -18,7 +18,7 @@ URL = "https://hook.example/"
 
 def rotate(cast: Cast, endpoint: Endpoint | None = None, *, overlap_seconds: int = 3600) -> str:
     with tenant(cast.hive.pk):
-        return actions.rotate_secret(
+        return secret_actions.rotate(
             by=cast.alice.actor, endpoint=endpoint, overlap_seconds=overlap_seconds
         )
 
@@ -81,12 +81,12 @@ def test_the_first_rotation_of_an_endpoint_keeps_a_running_overlap_of_its_accoun
 
 def test_rotations_within_overlaps_are_bounded(cast: Cast) -> None:
     endpoint = make_endpoint(cast.hive, URL)
-    for _ in range(actions.LIVE_SECRETS_MAX - 1):
+    for _ in range(secret_actions.LIVE_SECRETS_MAX - 1):
         rotate(cast, endpoint)
     with pytest.raises(TooManySecrets):
         rotate(cast, endpoint)
 
-    assert len(live(endpoint)) == actions.LIVE_SECRETS_MAX <= signing.MOST_SIGNATURES
+    assert len(live(endpoint)) == secret_actions.LIVE_SECRETS_MAX <= signing.MOST_SIGNATURES
 
 
 def test_during_the_overlap_a_delivery_verifies_with_either(cast: Cast) -> None:

@@ -17,11 +17,11 @@ NOW = datetime(2026, 11, 21, 22, 0, tzinfo=UTC)
 PAUSES = [5, 300, 1_800, 7_200, 18_000, 36_000, 36_000]
 
 
-def answered(status: int, *, retry_after: str | None = None, attempt_count: int = 1) -> Verdict:
+def answered(status: int, *, retry_after: str | None = None, try_number: int = 1) -> Verdict:
     return after_answer(
         status=status,
         retry_after=retry_after,
-        attempt_count=attempt_count,
+        try_number=try_number,
         now=NOW,
         pauses=PAUSES,
         random=lambda: 0.5,
@@ -49,7 +49,7 @@ def test_410_asks_for_no_more() -> None:
 
 def test_the_pauses_are_those_of_the_schedule_and_end() -> None:
     verdicts = [
-        after_failure(attempt_count=count, now=NOW, pauses=PAUSES, random=lambda: 0.5)
+        after_failure(try_number=count, now=NOW, pauses=PAUSES, random=lambda: 0.5)
         for count in range(1, 9)
     ]
     assert [pause_of(verdict) for verdict in verdicts[:7]] == PAUSES
@@ -58,7 +58,7 @@ def test_the_pauses_are_those_of_the_schedule_and_end() -> None:
 
 @given(random=st.floats(0, 1), count=st.integers(1, 7))
 def test_a_pause_is_jittered_by_a_tenth(random: float, count: int) -> None:
-    verdict = after_failure(attempt_count=count, now=NOW, pauses=PAUSES, random=lambda: random)
+    verdict = after_failure(try_number=count, now=NOW, pauses=PAUSES, random=lambda: random)
     assert 0.9 <= pause_of(verdict) / PAUSES[count - 1] <= 1.1001
 
 
@@ -86,7 +86,7 @@ def test_retry_after_is_honoured_and_clamped(retry_after: str | None, pause: flo
 
 
 def test_retry_after_cannot_add_an_attempt() -> None:
-    assert answered(503, retry_after="5", attempt_count=8) == FAILED
+    assert answered(503, retry_after="5", try_number=8) == FAILED
 
 
 @given(value=st.text(max_size=60))

@@ -13,7 +13,7 @@ from tests.factories.cast import Cast
 from tests.factories.webhooks import deliver, enqueue, make_endpoint, make_event
 from tests.http_receiver import HttpReceiver, answer
 from tests.roles import as_role
-from webhooks import actions, outbox
+from webhooks import outbox, secret_actions
 from webhooks.models import Endpoint, SigningSecret
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -89,12 +89,12 @@ def test_two_rotations_at_once_leave_one_current_secret(cast: Cast) -> None:
 
     def rotate() -> str:
         with tenant(cast.hive.pk):
-            return actions.rotate_secret(by=cast.alice.actor, overlap_seconds=60)
+            return secret_actions.rotate(by=cast.alice.actor, overlap_seconds=60)
 
     secrets = in_two_threads(rotate)
 
     with tenant(cast.hive.pk):
-        current = actions.reveal_secret(by=cast.alice.actor)
+        current = secret_actions.reveal(by=cast.alice.actor)
         assert current in secrets
         assert SigningSecret.objects.current().count() == 1
         assert SigningSecret.objects.count() == 3

@@ -25,6 +25,7 @@ from queensmtp.actors import Origin, system_actor
 from queensmtp.scopes import ALL
 from queensmtp.tenancy import tenant
 from webhooks import actions as webhooks
+from webhooks import secret_actions
 from webhooks.models import Endpoint
 from webhooks.payloads import EMAIL_EVENTS
 
@@ -50,7 +51,7 @@ class Command(BaseCommand):
         with tenant(account.pk):
             _domain(account)
             _endpoint(account)
-            secret = webhooks.reveal_secret(by=system_actor(account.pk, ACTOR))
+            secret = secret_actions.reveal(by=system_actor(account.pk, ACTOR))
             token = _token(account, known.get("QUEENSMTP_API_KEY", ""))
         _write_private(Path(os.environ["DEMO_WEBHOOK_SECRET_FILE"]), secret + "\n")
         _write_private(demo_env, _env_text(token, password))
