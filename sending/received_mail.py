@@ -8,11 +8,12 @@ that the API would not take; a structure that we could not send on faithfully is
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import Message
 
 from queensmtp.addresses import AddressRefused, Mailbox
-from sending import header_text, mime
+from sending import header_text, mime, submissions
 from sending.header_text import UnreadableHeader
 from sending.mime import Attachment
 from sending.submissions import Submission
@@ -21,11 +22,15 @@ from sending.submissions import Submission
 BOUNDARIES_LIMIT = 50
 PARTS_LIMIT = 200
 IDEMPOTENCY_HEADERS = ("resend-idempotency-key", "idempotency-key")
+# What the API has fields for. Like every x-queensmtp- header they stay behind.
+TAGS_HEADER = "x-queensmtp-tags"
+SCHEDULE_HEADER = "x-queensmtp-scheduled-at"
 
 _SINGLE = frozenset(
     {
         *("from", "to", "cc", "reply-to", "subject", "date", "message-id", "mime-version"),
         *("content-type", "content-transfer-encoding", "sender", *IDEMPOTENCY_HEADERS),
+        *(TAGS_HEADER, SCHEDULE_HEADER),
     }
 )
 _UNSUPPORTED = frozenset({"multipart/signed", "multipart/encrypted", "message/partial"})
@@ -82,6 +87,11 @@ def read(content: bytes, *, recipients: Iterable[str]) -> ReceivedMail:
     except UnreadableHeader as problem:
         raise MailRefused(str(problem)) from problem
     _note_problems(mail)
+    mail.tags = submissions.read_tags(_tags(headers), problems=mail.problems)
+    if SCHEDULE_HEADER in headers:
+        mail.scheduled_at = submissions.read_time(
+            headers[SCHEDULE_HEADER], now=datetime.now(UTC), problems=mail.problems
+        )
     return mail
 
 
@@ -108,6 +118,13 @@ def _mailboxes(headers: dict[str, str], name: str) -> tuple[Mailbox, ...]:
         return tuple(header_text.mailboxes(headers.get(name, "")))
     except AddressRefused as problem:
         raise MailRefused(f"{name.title()} {problem.message}") from problem
+
+
+def _tags(headers: dict[str, str]) -> list[dict[str, str]]:
+    """`kind=order, client=hive`"""
+    pairs = [one.strip() for one in headers.get(TAGS_HEADER, "").split(",") if one.strip()]
+    parts = [pair.partition("=") for pair in pairs]
+    return [{"name": name.strip(), "value": value.strip()} for name, _, value in parts]
 
 
 def _idempotency_key(headers: dict[str, str]) -> str | None:

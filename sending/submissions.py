@@ -189,7 +189,7 @@ def _read_content(body: Mapping[str, Any], submission: Submission) -> None:
         submission.refuse("html", MISSING, "or `text` is required")
     submission.headers = _headers(body.get("headers"), submission)
     submission.attachments = _attachments(body.get("attachments"), submission)
-    submission.tags = _tags(body.get("tags"), submission)
+    submission.tags = read_tags(body.get("tags"), problems=submission.problems)
     if submission.sender is not None:
         moment = datetime(2000, 1, 1)  # noqa: DTZ001 - only the content is looked at
         content = submission.content(message_id="", date=moment)
@@ -256,18 +256,20 @@ def _headers(given: Any, submission: Submission) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _tags(given: Any, submission: Submission) -> tuple[dict[str, str], ...]:
+def read_tags(given: Any, *, problems: list[FieldError]) -> tuple[dict[str, str], ...]:
+    """Tags of a message; what is wrong with them goes into `problems`."""
     if given is None:
         return ()
     if not isinstance(given, list) or len(given) > TAGS_MAXIMUM:
-        submission.refuse("tags", "invalid", f"must be a list of at most {TAGS_MAXIMUM} tags")
+        message = f"must be a list of at most {TAGS_MAXIMUM} tags"
+        problems.append(FieldError("tags", "invalid", message))
         return ()
     found = []
     for at, tag in enumerate(given):
         name, value = _tag_parts(tag)
         if not TAG.fullmatch(name) or not (value == "" or TAG.fullmatch(value)):
             message = "must have a name and a value of ASCII letters, digits, _ and -"
-            submission.refuse(f"tags[{at}]", "invalid", message)
+            problems.append(FieldError(f"tags[{at}]", "invalid", message))
         else:
             found.append({"name": name, "value": value})
     return tuple(found)
