@@ -275,6 +275,8 @@ BOUNCES_HOST = os.environ.get("BOUNCES_HOST", "127.0.0.1")
 SMTP_HOST = os.environ.get("SMTP_HOST", "127.0.0.1")
 SMTP_STARTTLS = read.flag("SMTP_STARTTLS", default=True)
 
+# What is written to this domain never leaves: its addresses behave as their word says.
+SANDBOX_DOMAIN = os.environ.get("SANDBOX_DOMAIN", "sandbox.example")
 DELIVERY_TRANSPORT = read.choice(
     "DELIVERY_TRANSPORT", options=("inbox", "relay", "mx"), default="mx"
 )

@@ -20,6 +20,7 @@ from sending import (
     outcomes,
     parcels,
     queue,
+    sandbox,
     scheduling,
     suppressed,
 )
@@ -166,8 +167,10 @@ def _record(carried: Sequence[Carried], limited: Collection[str]) -> None:
     messages = {each.parcel.message.pk: each.parcel.message for each in carried}
     headers = {each.parcel.message.pk: each.headers for each in carried}
     addresses = outcomes.addresses_of(one.report.claimed for one in taken)
-    events.tell([one.event for one in taken], addresses, messages, headers)
-    feedback.suppress_bounced([one.event for one in taken], list(messages.values()))
+    told = [one.event for one in taken]
+    told += sandbox.complaints(told, addresses, now=now)
+    events.tell(told, addresses, messages, headers)
+    feedback.suppress_bounced(told, list(messages.values()))
     destinations.learn(carried, limited=limited, now=now)
     destinations.store_policies()
 

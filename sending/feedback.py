@@ -13,13 +13,12 @@ from contacts.models import Origin
 from queensmtp.actors import system_actor
 from queensmtp.addresses import key_of
 from queensmtp.ids import new_id
-from sending import bounces, events, states
+from sending import bounces, events, sandbox, states
 from sending.models import DeliveryEvent, Message, Recipient
 from sending.reports import Kind, Report
 from sending.states import State, Transition
 
 ACTOR = "bounces"
-SANDBOX_ENVIRONMENT = "development"
 
 
 @transaction.atomic
@@ -39,7 +38,7 @@ def take_report(report: Report, *, recipient_id: UUID, now: datetime) -> bool:
 
 def suppress_bounced(told: Iterable[DeliveryEvent], messages: Sequence[Message]) -> None:
     """Write no more to mailboxes that do not exist, in the transaction of their events."""
-    outside = {one.pk for one in messages if one.environment != SANDBOX_ENVIRONMENT}
+    outside = {one.pk for one in messages if one.environment != sandbox.ENVIRONMENT}
     hard = [
         one
         for one in told
@@ -53,6 +52,8 @@ def suppress_bounced(told: Iterable[DeliveryEvent], messages: Sequence[Message])
     by_account: dict[UUID, list[Wanted]] = defaultdict(list)
     for event in hard:
         email = key_of(found[event.recipient_id].address)
+        if sandbox.is_address(email):
+            continue
         by_account[event.account_id].append(
             Wanted(email, Origin.BOUNCE, event.data["reply"], source_id=event.message_id)
         )

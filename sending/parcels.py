@@ -20,7 +20,16 @@ from queensmtp import addresses
 from queensmtp.addresses import Mailbox
 from queensmtp.crypto import CannotDecrypt
 from queensmtp.errors import PermanentFailure, TemporaryFailure
-from sending import courier, dkim, mime, return_paths, strict_transport, suppressed, transports
+from sending import (
+    courier,
+    dkim,
+    mime,
+    return_paths,
+    sandbox,
+    strict_transport,
+    suppressed,
+    transports,
+)
 from sending.courier import Outcome, Proof
 from sending.mime import Content
 from sending.models import Message
@@ -30,7 +39,6 @@ from sending.states import State
 from sending.submissions import Sealed
 from sending.suppressed import Stops
 
-SANDBOX_ENVIRONMENT = "development"
 # A rotated DKIM key is taken up within this time; loading one costs sixty signatures.
 KEYS_KEPT_SECONDS = 60.0
 OUR_FAULT = "The message could not be prepared; the fault is ours and is in our log."
@@ -198,6 +206,7 @@ def carry(parcel: Parcel) -> Carried:
         content = _content(parcel.message, sealed)
         signed, signatures = parcel.letter.signed(content)
         outcomes = _deliver(parcel, content, signed)
+        is_destinations_word = not _is_for_sandbox(parcel)
     except Suppressed as stopped:
         outcomes, signatures = _all(parcel, State.SUPPRESSED, str(stopped)), []
         is_destinations_word = False
@@ -247,9 +256,8 @@ def _all(parcel: Parcel, state: State, reason: str) -> list[Outcome]:
 
 def _deliver(parcel: Parcel, content: Content, signed: bytes) -> list[Outcome]:
     recipients = [one.address for one in parcel.claimed]
-    if parcel.message.environment == SANDBOX_ENVIRONMENT:
-        text = "kept in the sandbox: a development key sends nothing to the outside"
-        return [Outcome(one, State.DELIVERED, 250, "2.0.0", text, NOBODY) for one in recipients]
+    if _is_for_sandbox(parcel):
+        return [sandbox.outcome(one.address, attempt=one.attempt) for one in parcel.claimed]
     return courier.configured().deliver(
         strict_transport.configured().bind(
             parcel.domain, transports.configured().routes(parcel.domain)
@@ -259,6 +267,11 @@ def _deliver(parcel: Parcel, content: Content, signed: bytes) -> list[Outcome]:
         message=signed,
         smtputf8=_needs_smtputf8(content, recipients),
     )
+
+
+def _is_for_sandbox(parcel: Parcel) -> bool:
+    (one,) = parcel.claimed
+    return sandbox.holds(environment=parcel.message.environment, address=one.address)
 
 
 def return_path(one: Claimed) -> str:
