@@ -4,7 +4,7 @@ VENV := .venv/bin
 LOCAL := $(VENV)/python -m deploy.local
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down reset test check lint types imports migrations smoke manage lock
+.PHONY: help venv up down reset test check lint types imports migrations smoke chaos kills manage lock
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -25,7 +25,7 @@ test: venv ## Run the whole suite, or a part: make test ARGS="tests/deploy -x".
 	@$(LOCAL) tools $(ARGS)
 	@$(LOCAL) run $(VENV)/python -m pytest $(ARGS)
 
-check: lint types imports migrations test smoke ## What CI runs.
+check: lint types imports migrations test smoke kills ## What CI runs.
 
 lint: venv
 	$(VENV)/ruff format --check .
@@ -43,6 +43,12 @@ migrations: venv
 
 smoke: venv ## `make up` from a clean clone of HEAD, looked at from outside.
 	@$(VENV)/python -m deploy.smoke $(SMOKE)
+
+chaos: venv ## Kill processes with -9 while 10,000 messages are accepted; nothing may be lost.
+	@$(VENV)/python -m deploy.chaos $(CHAOS)
+
+kills: venv ## The same with 400 messages.
+	@$(VENV)/python -m deploy.chaos --messages 400 --per-second 20 --kills 5 --seconds-between-kills 3
 
 manage: venv ## A manage.py command: make manage ARGS="check".
 	@$(LOCAL) run $(VENV)/python manage.py $(ARGS)
