@@ -25,6 +25,10 @@ class SuppressionQuerySet(models.QuerySet["Suppression"]):
         """Those that hold mail back now."""
         return self.filter(removed_at=None).filter(Q(expires_at=None) | Q(expires_at__gt=now))
 
+    def ended(self, now: datetime) -> "SuppressionQuerySet":
+        """Those that were taken back or ran out."""
+        return self.filter(~Q(removed_at=None) | Q(expires_at__lte=now))
+
     def of(self, account_id: UUID, emails: Iterable[str]) -> "SuppressionQuerySet":
         """Those of these mailboxes, given by their keys (`Mailbox.key`)."""
         return self.filter(account_id=account_id, email__in=list(emails))

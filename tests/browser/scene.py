@@ -12,6 +12,9 @@ from accounts.models import Account
 from apikeys import actions as keys
 from auditlog import actions as audit
 from auditlog.models import Entry
+from contacts import actions as suppressions
+from contacts.actions import Wanted
+from contacts.models import Origin, Suppression
 from queensmtp.ids import new_id
 from queensmtp.tenancy import tenant
 from sending.models import DeliveryEvent, Message, Recipient
@@ -52,6 +55,8 @@ class Scene:
     bounced_id: UUID
     waiting_id: UUID
     entry_id: UUID
+    suppression_id: UUID
+    taken_back_id: UUID
 
 
 def play(cast: Cast) -> Scene:
@@ -82,6 +87,7 @@ def play(cast: Cast) -> Scene:
     _send(token, to="x@customer.example", subject="No", text="No", sender="a@evil.example")
     _finish(cast.hive, sent[0], "delivered", DELIVERED)
     _finish(cast.hive, sent[1], "bounced", BOUNCED)
+    suppressed, taken_back = _suppress(cast, source_id=sent[1])
     with as_role("worker"):
         audit.seal_all(now=timezone.now())
     with tenant(cast.hive.pk):
@@ -94,7 +100,26 @@ def play(cast: Cast) -> Scene:
         bounced_id=sent[1],
         waiting_id=sent[2],
         entry_id=entry.pk,
+        suppression_id=suppressed.pk,
+        taken_back_id=taken_back.pk,
     )
+
+
+def _suppress(cast: Cast, *, source_id: UUID) -> tuple[Suppression, Suppression]:
+    """One that stands, one of before that was taken back, and some more for the list."""
+    wanted = Wanted(
+        "erin@customer.example", Origin.BOUNCE, str(BOUNCED["reply"]), source_id=source_id
+    )
+    others = [
+        Wanted("spam-button@customer.example", Origin.COMPLAINT, "Feedback report: abuse"),
+        Wanted("reader@customer.example", Origin.UNSUBSCRIBE),
+        Wanted("former@customer.example", Origin.MANUAL, HOSTILE),
+    ]
+    with tenant(cast.hive.pk):
+        by = cast.alice.actor
+        (taken_back,) = suppressions.suppress(by=by, wanted=[wanted])
+        suppressions.remove(by=by, suppressions=[taken_back], note=f"She called {HOSTILE}")
+        return suppressions.suppress(by=by, wanted=[wanted, *others])[0], taken_back
 
 
 def _send(token: str, *, sender: str = "Hive <hello@demo.example>", **fields: str) -> UUID:

@@ -35,6 +35,13 @@ AFTER_SIGN_IN = {
     "message-waiting": "/console/messages/{waiting_id}",
     "message-contents": "/console/messages/{delivered_id}/contents",
     "queue": "/console/queue",
+    "suppressions": "/console/suppressions",
+    "suppressions-no-match": "/console/suppressions?search=@nowhere.example",
+    "suppression": "/console/suppressions/{suppression_id}",
+    "suppression-taken-back": "/console/suppressions/{taken_back_id}",
+    "suppression-add": "/console/suppressions/add",
+    "suppression-import": "/console/suppressions/import",
+    "suppression-remove": "/console/suppressions/{suppression_id}/remove",
     "audit": "/console/audit-log",
     "audit-filtered": "/console/audit-log?event=api_key.*&outcome=allowed",
     "audit-wrong-filter": "/console/audit-log?ip=10.0.0.1/8",
@@ -73,6 +80,7 @@ def test_an_empty_account_shows_first_steps(
     console = open_console(color_scheme="light")
     console.sign_in(live_cast.charlie.user)
     pages = {"home": "/console", "keys": "/console/keys", "messages": "/console/messages"}
+    pages["suppressions"] = "/console/suppressions"
     found = []
     for name, path in pages.items():
         found += look(console, f"empty-{name}", path, theme="light")

@@ -1,0 +1,147 @@
+"""Suppressions in CSV files: read with bounds, written without formulas. Pure."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from auditlog.export_lines import neutral
+from contacts.actions import Wanted
+from contacts.models import REASON_LIMIT, Origin, Suppression
+from queensmtp import addresses
+from queensmtp.addresses import AddressRefused
+
+BYTES_AT_MOST = 5 * 1024 * 1024
+ROWS_AT_MOST = 20_000
+LINE_AT_MOST = 10_000
+COLUMNS_AT_MOST = 50
+# Enough to mend a file by.
+NAMED_AT_MOST = 20
+HEADER = ("email", "origin", "reason", "source_id", "created_at", "expires_at")
+
+
+class FileRefused(ValueError):
+    """The file is not taken at all, and why."""
+
+
+@dataclass(slots=True)
+class Read:
+    """What a file holds, and what of it is no address."""
+
+    wanted: list[Wanted] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    problem_count: int = 0
+
+    def refuse(self, line: int, message: str) -> None:
+        self.problem_count += 1
+        if len(self.problems) < NAMED_AT_MOST:
+            self.problems.append(f"Line {line}: {message}.")
+
+
+def read(content: bytes, *, now: datetime) -> Read:
+    """Read a file with a column `email`, or with one address a line. Raises FileRefused.
+
+    `origin` and `reason` are read if they are there, as our own export writes them; what has
+    ended by its `expires_at` or cannot be read is left out and named.
+    """
+    if len(content) > BYTES_AT_MOST:
+        raise FileRefused(f"The file is larger than {BYTES_AT_MOST // 1024**2} MB; split it.")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise FileRefused("The file is not UTF-8; save it as CSV in UTF-8.") from None
+    rows = csv.reader(_short_lines(text))
+    found, columns = Read(), list[str]()
+    try:
+        for at, cells in enumerate(rows):
+            if at == 0:
+                columns = _columns(cells)
+                if _is_header(cells):
+                    continue
+            if at > ROWS_AT_MOST:
+                raise FileRefused(f"The file has more than {ROWS_AT_MOST} rows; split it.")
+            if any(cells):
+                _read_row(dict(zip(columns, cells, strict=False)), rows.line_num, found, now)
+    except csv.Error as problem:
+        raise FileRefused(f"Line {rows.line_num} is no CSV: {problem}.") from None
+    return found
+
+
+def write(rows: Iterable[Suppression]) -> Iterator[bytes]:
+    """RFC 4180, a piece for each row; no cell is a formula to a spreadsheet."""
+    yield _line(HEADER)
+    for row in rows:
+        expires_at = row.expires_at.isoformat() if row.expires_at else ""
+        source_id = str(row.source_id) if row.source_id else ""
+        created_at = row.created_at.isoformat()
+        yield _line((row.email, row.origin, row.reason, source_id, created_at, expires_at))
+
+
+def _line(cells: Iterable[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerow([neutral(cell) for cell in cells])
+    return text.getvalue().encode()
+
+
+def _short_lines(text: str) -> Iterator[str]:
+    for number, line in enumerate(io.StringIO(text, newline=""), start=1):
+        if len(line) > LINE_AT_MOST or line.count(",") > COLUMNS_AT_MOST:
+            raise FileRefused(f"Line {number} is too long for a list of addresses.")
+        if "\0" in line:
+            raise FileRefused(f"Line {number} holds a NUL character: this is no text file.")
+        yield line
+
+
+def _is_header(cells: list[str]) -> bool:
+    return "email" in [_name(cell) for cell in cells]
+
+
+def _columns(cells: list[str]) -> list[str]:
+    names = [_name(cell) for cell in cells]
+    if "email" not in names:
+        if len(cells) == 1:
+            return ["email"]
+        raise FileRefused("The first line names no column `email`.")
+    if len(set(names)) != len(names):
+        raise FileRefused("The first line names a column twice.")
+    return names
+
+
+def _name(cell: str) -> str:
+    name = cell.strip().lower().replace("-", "")
+    return "email" if name in ("email address", "e mail") else name
+
+
+def _read_row(row: dict[str, str], line: int, found: Read, now: datetime) -> None:
+    try:
+        # Our own export puts an apostrophe before what would be a formula.
+        key = addresses.parse(row.get("email", "").strip().removeprefix("'")).key
+    except AddressRefused as refused:
+        found.refuse(line, f"the address {refused.message}")
+        return
+    origin = row.get("origin", "").strip().lower() or Origin.MANUAL.value
+    if origin not in Origin.values:
+        found.refuse(line, f"the origin is none of {', '.join(Origin.values)}")
+        return
+    ends_at = _moment(row.get("expires_at", "").strip(), now)
+    if isinstance(ends_at, str):
+        found.refuse(line, ends_at)
+        return
+    reason = "".join(char if char.isprintable() else " " for char in row.get("reason", ""))
+    found.wanted.append(
+        Wanted(key, Origin(origin), reason.strip()[:REASON_LIMIT], expires_at=ends_at)
+    )
+
+
+def _moment(text: str, now: datetime) -> datetime | str | None:
+    """The time, or what is wrong with it."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return "`expires_at` is no ISO 8601 time"
+    if moment.tzinfo is None or moment.year >= 3000:
+        return "`expires_at` has no offset, or is too far away"
+    return moment if moment > now else "it has ended already"
