@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from apikeys import rights as key_rights
 from apikeys import tokens
+from apikeys.announcements import announce, facts_of
 from apikeys.audit import Event
 from apikeys.errors import AboveCeiling, AlreadyRotating, KeyIsDead, KeyRowChanged, OwnKey
 from apikeys.models import ApiKey
@@ -45,15 +46,23 @@ def create(
     rights: Rights,
     labels: Mapping[str, str] | None = None,
     notes: str = "",
+    is_decoy: bool = False,
     creator: KeyRecord | None = None,
 ) -> tuple[ApiKey, Token]:
     """A new key and its token, which is shown this once and kept nowhere."""
     _stay_below(creator, rights, environment)
     key, token = _mint(
-        by=by, name=name, environment=environment, rights=rights, labels=labels, notes=notes
+        by=by,
+        name=name,
+        environment=environment,
+        rights=rights,
+        labels=labels,
+        notes=notes,
+        is_decoy=is_decoy,
     )
     key.save(force_insert=True)
     _record(by, Event.CREATED, key, _facts(key))
+    announce(key, "api_key.created", environment=key.environment, created_by=key.created_by)
     return key, token
 
 
@@ -71,7 +80,7 @@ def rotate(
     _must_be_as_sealed(old)
     if old.replaced_by_id is not None:
         raise AlreadyRotating
-    rights = rights_of(old)
+    rights = rights_of(old).renewed(timezone.now())
     _stay_below(creator, rights, Environment(old.environment))
     successor, token = _mint(
         by=by,
@@ -80,9 +89,11 @@ def rotate(
         rights=rights,
         labels=old.labels,
         notes=old.notes,
+        is_decoy=old.is_decoy,
     )
     successor.replaces_id = old.pk
     successor.save(force_insert=True)
+    _record(by, Event.CREATED, successor, {**_facts(successor), "replaces": str(old.pk)})
     old.replaced_by_id = successor.pk
     old.overlap_ends_at = _end_of_overlap(old, overlap_seconds)
     _save(old, "replaced_by_id", "overlap_ends_at")
@@ -95,13 +106,20 @@ def rotate(
             "overlap_ends_at": {"before": None, "after": old.overlap_ends_at.isoformat()},
         },
     )
+    announce(
+        old,
+        "api_key.rotated",
+        replaced_by=facts_of(successor),
+        overlap_ends_at=old.overlap_ends_at.isoformat(),
+    )
     return successor, token
 
 
 @transaction.atomic
-def end_overlap(*, by: Actor, key: ApiKey) -> ApiKey:
+def end_overlap(*, by: Actor, key: ApiKey, creator: KeyRecord | None = None) -> ApiKey:
     """End a rotation's overlap now. Ending it twice changes nothing more."""
     old, now = _locked(key), timezone.now()
+    _may_end(creator, old)
     if old.overlap_ends_at is None or old.overlap_ends_at <= now:
         return old
     before = old.overlap_ends_at.isoformat()
@@ -113,15 +131,22 @@ def end_overlap(*, by: Actor, key: ApiKey) -> ApiKey:
 
 
 @transaction.atomic
-def revoke(*, by: Actor, key: ApiKey, reason: str = "") -> ApiKey:
+def revoke(*, by: Actor, key: ApiKey, reason: str = "", creator: KeyRecord | None = None) -> ApiKey:
     """Dead from the commit on. Revoking twice changes nothing more."""
     found = _locked(key)
+    _may_end(creator, found)
     if found.revoked_at is not None:
         return found
     found.revoked_at, found.revoked_reason = timezone.now(), reason[:200]
     _save(found, "revoked_at", "revoked_reason")
     change = {"revoked_at": {"before": None, "after": found.revoked_at.isoformat()}}
     _record(by, Event.REVOKED, found, change | ({"reason": reason} if reason else {}))
+    announce(
+        found,
+        "api_key.revoked",
+        revoked_at=found.revoked_at.isoformat(),
+        reason=found.revoked_reason or None,
+    )
     return found
 
 
@@ -186,6 +211,7 @@ def _mint(
     rights: Rights,
     labels: Mapping[str, str] | None,
     notes: str,
+    is_decoy: bool,
 ) -> tuple[ApiKey, Token]:
     token = tokens.mint(environment)
     version, pepper = settings.KEY_PEPPERS[0]
@@ -204,6 +230,7 @@ def _mint(
         mac=b"",
         created_by=by.label,
         created_by_key_id=by.key_id,
+        is_decoy=is_decoy,
         **rights.columns(),
     )
     _seal(key)
@@ -240,6 +267,15 @@ def _must_be_as_sealed(key: ApiKey) -> None:
         raise KeyRowChanged
 
 
+def _may_end(creator: KeyRecord | None, key: ApiKey) -> None:
+    """A key ends neither itself nor one that may do more: its thief must lock nobody out."""
+    if creator is None:
+        return
+    if creator.id == key.pk:
+        raise OwnKey
+    _stay_below(creator, rights_of(key), Environment(key.environment))
+
+
 def _stay_below(creator: KeyRecord | None, rights: Rights, environment: Environment) -> None:
     """The ceiling: nothing that a key makes, edits or rotates exceeds what it has itself."""
     if creator is None:
@@ -261,6 +297,8 @@ def _facts(key: ApiKey) -> dict[str, Any]:
     """What the audit log tells of a key: its rights, never its secret."""
     facts: dict[str, Any] = {"name": key.name, "environment": str(key.environment)}
     facts |= {"labels": dict(key.labels), "notes": key.notes}
+    if key.is_decoy:
+        facts["is_decoy"] = True
     for name, value in rights_of(key).columns().items():
         facts[name] = value.isoformat() if isinstance(value, datetime) else value
     return facts
@@ -268,7 +306,9 @@ def _facts(key: ApiKey) -> dict[str, Any]:
 
 def _record(by: Actor, event: Event, key: ApiKey, changes: Mapping[str, Any]) -> None:
     target = Target("api_key", str(key.pk), key.name)
-    audit.record(by=by, event=event, target=target, changes=changes)
+    # By the row's MAC, `apikeys.comparison` finds an old row that somebody put back whole.
+    mac = bytes(key.mac).hex()
+    audit.record(by=by, event=event, target=target, changes={**changes, "row_mac": mac})
 
 
 def _tuple(value: Any) -> Any:

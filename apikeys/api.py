@@ -23,6 +23,7 @@ SETTABLE = {
     "allowed_cidrs",
     "allowed_recipients",
     "expires_at",
+    "rotate_every_seconds",
     "rate_limit",
     "labels",
     "notes",
@@ -50,12 +51,13 @@ class Keys(ApiView):
 
     def post(self, request: ApiRequest) -> Response:
         body = _object(request)
-        _refuse_unknown(body, SETTABLE | {"environment"})
+        _refuse_unknown(body, SETTABLE | {"environment", "decoy"})
         reading = Reading()
         name, notes = rights.read_name(body, reading), rights.read_notes(body, reading)
         labels = rights.read_labels(body, reading)
         environment = rights.read_environment(body, reading)
         wanted = rights.read(body, now=timezone.now(), reading=reading)
+        is_decoy = rights.read_flag(body, "decoy", reading)
         reading.finish()
         row, token = actions.create(
             by=request.actor,
@@ -64,6 +66,7 @@ class Keys(ApiView):
             rights=wanted,
             labels=labels,
             notes=notes,
+            is_decoy=is_decoy,
             creator=request.key,
         )
         return _with_token(row, token.text)
@@ -89,7 +92,7 @@ class Key(ApiView):
         return Response(serializers.key(row))
 
     def delete(self, request: ApiRequest, key_id: UUID) -> Response:
-        row = actions.revoke(by=request.actor, key=actions.get(key_id))
+        row = actions.revoke(by=request.actor, key=actions.get(key_id), creator=request.key)
         return Response({"object": "key", "id": str(row.pk), "deleted": True})
 
 
@@ -121,7 +124,7 @@ class KeyOverlap(ApiView):
     audit_events = {"POST": Event.OVERLAP_ENDED}
 
     def post(self, request: ApiRequest, key_id: UUID) -> Response:
-        row = actions.end_overlap(by=request.actor, key=actions.get(key_id))
+        row = actions.end_overlap(by=request.actor, key=actions.get(key_id), creator=request.key)
         return Response(serializers.key(row))
 
 
@@ -179,10 +182,16 @@ def _changes(row: ApiKey, body: Mapping[str, Any]) -> dict[str, Any]:
     if "labels" in body:
         changes["labels"] = rights.read_labels(body, reading)
     merged = {"scopes": present["scopes"], **body}
+    if row.rotate_every_seconds and "expires_at" in body and "rotate_every_seconds" not in body:
+        message = "this key's schedule sets it; change or end `rotate_every_seconds` instead."
+        reading.refuse("expires_at", "set_by_schedule", message)
     wanted = rights.read(merged, now=timezone.now(), reading=reading).columns()
     for name in ("scopes", "domains", "allowed_cidrs", "allowed_recipients", "expires_at"):
         if name in body:
             changes[name] = wanted[name]
+    if "rotate_every_seconds" in body:
+        changes["rotate_every_seconds"] = wanted["rotate_every_seconds"]
+        changes["expires_at"] = wanted["expires_at"]
     if "rate_limit" in body:
         changes["rate_requests"] = wanted["rate_requests"]
         changes["rate_per_seconds"] = wanted["rate_per_seconds"]

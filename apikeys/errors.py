@@ -5,7 +5,9 @@ class AboveCeiling(Forbidden):
     """A key asked for more than it has itself."""
 
     name = "insufficient_scope"
-    message = "A key cannot create, change or rotate a key that may do more than it may itself."
+    message = (
+        "A key cannot create, change, rotate or revoke a key that may do more than it may itself."
+    )
 
 
 class KeyIsDead(Conflict):
@@ -30,10 +32,10 @@ class AlreadyRotating(Conflict):
 
 
 class OwnKey(Forbidden):
-    """No key edits its own limits."""
+    """No key edits its own limits, or ends itself."""
 
     name = "insufficient_scope"
-    message = "A key cannot change itself; use another key, or the console."
+    message = "A key cannot change or revoke itself; use another key, or the console."
 
 
 class UnsignedReport(ApiError):

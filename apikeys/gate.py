@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from apikeys import failures, policy, tokens, wrong_secrets
+from apikeys import decoys, failures, peppers, policy, tokens, wrong_secrets
 from apikeys.policy import KeyRecord, Reason, Refusal
 from queensmtp import hot
 from queensmtp.actors import Actor, Origin
@@ -59,6 +59,10 @@ def present(text: str, *, origin: Origin, now: datetime | None = None) -> Presen
     )
     if refusal is not None and not refusal.names_real_key:
         wrong_secrets.count_one(record, origin=origin)
+    if record is not None and refusal is None:
+        record = peppers.upgrade(record, token)
+    if record is not None and refusal is not None and refusal.reason == Reason.DECOY:
+        decoys.raise_alarm(record, origin=origin)
     actor = actor_of(record, origin=origin) if record else None
     return Presented(record, actor, _counted(refusal, origin) if refusal else None)
 
@@ -88,8 +92,8 @@ def find_records(public_ids: Iterable[str]) -> dict[str, KeyRecord]:
 
 
 def _record_of_row(row: Sequence[Any]) -> KeyRecord:
-    *columns, labels, account_is_active = row
-    values: list[Any] = [*map(_frozen, columns), orjson.loads(labels), account_is_active]
+    *columns, labels, account_is_active, is_decoy = row
+    values: list[Any] = [*map(_frozen, columns), orjson.loads(labels), account_is_active, is_decoy]
     return KeyRecord(*values)
 
 

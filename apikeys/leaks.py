@@ -2,25 +2,35 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
 
-from apikeys import actions, gate, policy, tokens
+from apikeys import actions, alarms, decoys, gate, policy, tokens
+from apikeys.announcements import announce, facts_of
 from apikeys.models import ApiKey, LeakedKey
 from apikeys.policy import KeyRecord, Reason
 from apikeys.tokens import Token
 from queensmtp import tenancy
 from queensmtp.actors import Actor, Origin
-from queensmtp.ids import new_id
-from webhooks import actions as webhooks
-from webhooks.payloads import WebhookEvent
 
+KIND = "api_key.leaked"
 SOURCE_LIMIT, URL_LIMIT = 100, 2_000
 # A thief may have made thousands; the count tells of them all.
 CREATED_KEYS_SHOWN = 100
+
+TEXT = """\
+The API key {name} ({masked}) was reported as leaked, and was revoked at once.
+
+Found by: {source}
+Where: {url}
+
+{made}
+
+Mail that it queued is held. Give what used it a new key, then see in the audit log what was done \
+with this one: its id is {id}.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,8 @@ def _genuine(record: KeyRecord | None, token: Token, origin: Origin) -> KeyRecor
     refusal = policy.authenticate(
         record, token, address=origin.ip, now=timezone.now(), peppers=dict(settings.KEY_PEPPERS)
     )
+    if record is not None and refusal is not None and refusal.reason == Reason.DECOY:
+        decoys.raise_alarm(record, origin=origin, how="reported as leaked")
     return record if refusal is None or refusal.reason == Reason.IP_NOT_ALLOWED else None
 
 
@@ -82,7 +94,7 @@ def _revoke(record: KeyRecord, token: Token, sighting: Sighting, origin: Origin)
         if key is None:
             return False
         LeakedKey.objects.create(key=key, account_id=key.account_id, source=source, url=url)
-        webhooks.enqueue(account_id=key.account_id, events=[_event(key, made, source, url)])
+        _tell(key, made, source, url)
     return True
 
 
@@ -113,17 +125,33 @@ def _actor(record: KeyRecord, origin: Origin) -> Actor:
     )
 
 
-def _event(key: ApiKey, made: list[ApiKey], source: str, url: str) -> WebhookEvent:
-    data = {
-        **_shown(key),
-        "source": source or None,
-        "url": url or None,
-        "created_keys": [_shown(one) for one in made[:CREATED_KEYS_SHOWN]],
-        "created_keys_count": len(made),
-    }
-    assert key.revoked_at is not None
-    return WebhookEvent(new_id(), "api_key.leaked", key.revoked_at, data)
+def _tell(key: ApiKey, made: list[ApiKey], source: str, url: str) -> None:
+    announce(
+        key,
+        KIND,
+        source=source or None,
+        url=url or None,
+        created_keys=[facts_of(one) for one in made[:CREATED_KEYS_SHOWN]],
+        created_keys_count=len(made),
+    )
+    alarms.tell_admins(
+        account_id=key.account_id,
+        kind=KIND,
+        subject=f"API key {key.name} leaked and is revoked",
+        text=TEXT.format(
+            name=key.name,
+            masked=key.masked,
+            id=key.pk,
+            source=source or "not said",
+            url=url or "not said",
+            made=_listed(made),
+        ),
+    )
 
 
-def _shown(key: ApiKey) -> dict[str, Any]:
-    return {"id": str(key.pk), "name": key.name, "prefix": key.prefix, "last4": key.last4}
+def _listed(made: list[ApiKey]) -> str:
+    if not made:
+        return "It created no other keys."
+    names = [f"- {one.name} ({one.masked})" for one in made[:CREATED_KEYS_SHOWN]]
+    head = f"It created {len(made)} other keys, which are not revoked. Look at them first:"
+    return "\n".join([head, *names])

@@ -66,6 +66,10 @@ class ApiKey(models.Model):
     rate_per_seconds = models.PositiveIntegerField(null=True)
     expires_at = models.DateTimeField(null=True)
     overlap_ends_at = models.DateTimeField(null=True)
+    # With a schedule, `expires_at` is its deadline: each successor gets a new one.
+    rotate_every_seconds = models.PositiveIntegerField(null=True)
+    # Never authorises; presenting it raises an alarm.
+    is_decoy = models.BooleanField(default=False, db_default=False)
     revoked_at = models.DateTimeField(null=True)
     revoked_reason = models.CharField(max_length=200, blank=True, default="")
 
@@ -105,8 +109,17 @@ class ApiKey(models.Model):
                 condition=Q(allowed_cidrs=None) | ~Q(allowed_cidrs=[]),
                 name="api_key_cidrs_not_empty",
             ),
+            models.CheckConstraint(
+                condition=Q(rotate_every_seconds=None) | Q(expires_at__isnull=False),
+                name="api_key_schedule_has_deadline",
+            ),
         ]
-        indexes = [models.Index(fields=["account", "id"], name="api_key_of_account")]
+        indexes = [
+            models.Index(fields=["account", "id"], name="api_key_of_account"),
+            models.Index(
+                fields=["expires_at"], condition=Q(revoked_at=None), name="api_key_that_will_end"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.masked})"
@@ -181,3 +194,70 @@ class WrongSecret(models.Model):
 
     def __str__(self) -> str:
         return f"{self.count} from {self.network} at {self.minute}"
+
+
+class LastUse(models.Model):
+    """The newest allowed use of a key, kept beyond the retention of the audit log.
+
+    This and the tables below are written by `apikeys.gathering` from the log's leaves. Like the
+    log, they have no foreign keys.
+    """
+
+    key_id = models.UUIDField(primary_key=True)
+    account_id = models.UUIDField()
+    used_at = models.DateTimeField()
+    ip = models.GenericIPAddressField(null=True)
+    user_agent = models.TextField()
+
+    def __str__(self) -> str:
+        return f"{self.key_id} at {self.used_at}"
+
+
+class DayOfUse(models.Model):
+    """How many requests with a key ended in one outcome on one day (UTC)."""
+
+    pk = models.CompositePrimaryKey("key_id", "day", "outcome")
+    account_id = models.UUIDField()
+    key_id = models.UUIDField()
+    day = models.DateField()
+    outcome = models.CharField(max_length=16)
+    request_count = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.request_count} {self.outcome} on {self.day}"
+
+
+class SeenNetwork(models.Model):
+    """A network, /24 or /48, from which a key was used with success."""
+
+    pk = models.CompositePrimaryKey("key_id", "network")
+    account_id = models.UUIDField()
+    key_id = models.UUIDField()
+    network = models.CharField(max_length=43)
+    first_seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.network} since {self.first_seen_at}"
+
+
+class Gathered(models.Model):
+    """How many leaves of an account's log the three tables above know."""
+
+    account_id = models.UUIDField(primary_key=True)
+    leaf_count = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.account_id} up to {self.leaf_count}"
+
+
+class Alarm(models.Model):
+    """What was told of a key, and of what exactly, so that it is told once."""
+
+    pk = models.CompositePrimaryKey("account_id", "kind", "about")
+    account_id = models.UUIDField()
+    kind = models.CharField(max_length=32)
+    about = models.CharField(max_length=150)
+    raised_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.about}"

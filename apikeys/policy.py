@@ -35,6 +35,7 @@ class Reason(StrEnum):
     UNKNOWN = "unknown_key"
     WRONG_SECRET = "wrong_secret"
     TAMPERED = "row_was_tampered_with"
+    DECOY = "decoy"
     IP_NOT_ALLOWED = "ip_not_allowed"
     REVOKED = "revoked"
     EXPIRED = "expired"
@@ -89,6 +90,7 @@ class KeyRecord:
     name: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     account_is_active: bool = True
+    is_decoy: bool = False
 
     def expected_mac(self, *, pepper: str) -> bytes:
         """HMAC-SHA-256 over every column that decides, under the pepper of the digest."""
@@ -108,6 +110,9 @@ class KeyRecord:
             self.rate_per_seconds,
             *(_instant(at) for at in (self.expires_at, self.overlap_ends_at, self.revoked_at)),
         ]
+        if self.is_decoy:
+            # Only then, so that rows from before there were decoys keep their MAC.
+            covered.append("decoy")
         return hmac.new(base64.b64decode(pepper), orjson.dumps(covered), hashlib.sha256).digest()
 
 
@@ -136,7 +141,7 @@ def authenticate(
     now: datetime,
     peppers: Mapping[int, str],
 ) -> Refusal | None:
-    """Gate 2: secret, address, then whether the key lives."""
+    """Gate 2: secret, whether it is bait, address, then whether the key lives."""
     newest = next(iter(peppers.values()))
     pepper = peppers.get(record.pepper_version, newest) if record else newest
     presented = tokens.digest(token, pepper=pepper)
@@ -147,6 +152,9 @@ def authenticate(
         return Refusal(Reason.WRONG_SECRET, InvalidApiKey())
     if not tokens.same(record.expected_mac(pepper=pepper), record.mac):
         return Refusal(Reason.TAMPERED, InvalidApiKey())
+    if record.is_decoy and record.revoked_at is None:
+        # From wherever and however late: who holds it found what was laid out for a thief.
+        return Refusal(Reason.DECOY, InvalidApiKey())
     if record.allowed_cidrs is not None and not allowlist.allows(record.allowed_cidrs, address):
         return Refusal(Reason.IP_NOT_ALLOWED, _ip_not_allowed(address))
     reason = _why_dead(record, now)

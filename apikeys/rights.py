@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apikeys import allowlist
@@ -15,6 +15,8 @@ from queensmtp.scopes import ALL, Scope, granted
 NAME_LIMIT, NOTES_LIMIT, LABEL_LIMIT, LABELS_MAXIMUM = 100, 2_000, 64, 16
 RATE_MAXIMUM, PERIOD_MAXIMUM = 100_000, 86_400
 LIST_MAXIMUM = 100
+# From a day, which leaves time to be reminded, to two years.
+SCHEDULE_MINIMUM, SCHEDULE_MAXIMUM = 86_400, 731 * 86_400
 # Far from the end of Python's calendar, which a viewer's time zone must not cross.
 LATEST_EXPIRY = datetime(3000, 1, 1, tzinfo=UTC)
 # Labels become filters and groups of reports; the name is a word, the value any short text.
@@ -34,6 +36,14 @@ class Rights:
     expires_at: datetime | None = None
     rate_requests: int | None = None
     rate_per_seconds: int | None = None
+    # With it, `expires_at` is the deadline of the next rotation.
+    rotate_every_seconds: int | None = None
+
+    def renewed(self, now: datetime) -> "Rights":
+        """The same rights with the deadline of a new secret."""
+        if self.rotate_every_seconds is None:
+            return self
+        return replace(self, expires_at=now + timedelta(seconds=self.rotate_every_seconds))
 
     def columns(self) -> dict[str, Any]:
         return {
@@ -72,7 +82,8 @@ def read(body: Mapping[str, Any], *, now: datetime, reading: Reading) -> Rights:
         reading.problems.extend(problems)
         cidrs = tuple(ranges)
     requests, per_seconds = _rate(body.get("rate_limit"), reading)
-    return Rights(
+    every = _schedule(body, reading)
+    wanted = Rights(
         scopes=scopes,
         domains=_matching(body, "domains", DOMAIN, reading),
         allowed_cidrs=cidrs,
@@ -80,7 +91,9 @@ def read(body: Mapping[str, Any], *, now: datetime, reading: Reading) -> Rights:
         expires_at=_expiry(body.get("expires_at"), now, reading),
         rate_requests=requests,
         rate_per_seconds=per_seconds,
+        rotate_every_seconds=every,
     )
+    return wanted.renewed(now)
 
 
 def above_ceiling(wanted: Rights, creator: KeyRecord) -> list[FieldError]:
@@ -180,6 +193,13 @@ def read_environment(body: Mapping[str, Any], reading: Reading) -> Environment:
     return Environment.DEVELOPMENT
 
 
+def read_flag(body: Mapping[str, Any], name: str, reading: Reading) -> bool:
+    given = body.get(name)
+    if given is not None and not isinstance(given, bool):
+        reading.refuse(name, "invalid", "give true or false.")
+    return given is True
+
+
 def _is_label_value(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= LABEL_LIMIT and value.isprintable()
 
@@ -230,6 +250,21 @@ def _rate(value: Any, reading: Reading) -> tuple[int | None, int | None]:
 
 def _is_count(value: object, highest: int) -> bool:
     return type(value) is int and 1 <= value <= highest
+
+
+def _schedule(body: Mapping[str, Any], reading: Reading) -> int | None:
+    """How often the key must be rotated; its expiry follows from that."""
+    every = body.get("rotate_every_seconds")
+    if every is None:
+        return None
+    if type(every) is not int or not SCHEDULE_MINIMUM <= every <= SCHEDULE_MAXIMUM:
+        message = f"give a whole number of seconds from {SCHEDULE_MINIMUM} to {SCHEDULE_MAXIMUM}."
+        reading.refuse("rotate_every_seconds", "out_of_range", message)
+        return None
+    if body.get("expires_at") is not None:
+        message = "a schedule sets the expiry of each secret; give one of the two."
+        reading.refuse("expires_at", "set_by_schedule", message)
+    return every
 
 
 def _expiry(value: Any, now: datetime, reading: Reading) -> datetime | None:

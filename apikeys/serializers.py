@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Any
 
 from apikeys.models import ApiKey
+from apikeys.usage import NEVER, Use
 
 
-def key(row: ApiKey, *, last_used: tuple[datetime, str | None] | None = None) -> dict[str, Any]:
+def key(row: ApiKey, *, last_used: Use | None = None) -> dict[str, Any]:
     """A key as everybody who may read keys sees it."""
-    used_at, used_ip = last_used or (None, None)
+    used = last_used or NEVER
     return {
         "object": "key",
         "id": str(row.pk),
@@ -19,16 +20,19 @@ def key(row: ApiKey, *, last_used: tuple[datetime, str | None] | None = None) ->
         "allowed_cidrs": row.allowed_cidrs,
         "allowed_recipients": row.allowed_recipients,
         "expires_at": _time(row.expires_at),
+        "rotate_every_seconds": row.rotate_every_seconds,
         "rate_limit": row.rate_limit,
         "labels": row.labels,
         "notes": row.notes,
         "prefix": row.prefix,
         "last4": row.last4,
         "status": row.status(),
+        "decoy": row.is_decoy,
         "created_at": _time(row.created_at),
         "created_by": row.created_by,
-        "last_used_at": _time(used_at),
-        "last_used_ip": used_ip,
+        "last_used_at": _time(used.at),
+        "last_used_ip": used.ip,
+        "last_used_user_agent": used.user_agent or None,
         "replaces": _id(row.replaces_id),
         "replaced_by": _id(row.replaced_by_id),
         "overlap_ends_at": _time(row.overlap_ends_at),

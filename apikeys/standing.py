@@ -1,6 +1,6 @@
 """What keys may do by now, for workers: they let go what was scheduled with a key long before.
 
-Workers have no right to the table of keys. A function of the database shows them the limits of
+Workers have no right to what keys may do. A function of the database shows them the limits of
 keys that they name, and nothing of the secret.
 """
 

@@ -74,7 +74,7 @@ class ResendKey(ApiView):
         return Response({"object": "api_key", "id": str(row.pk)})
 
     def delete(self, request: ApiRequest, key_id: UUID) -> Response:
-        row = actions.revoke(by=request.actor, key=_get(key_id))
+        row = actions.revoke(by=request.actor, key=_get(key_id), creator=request.key)
         return Response({"object": "api_key", "id": str(row.pk), "deleted": True})
 
 
@@ -95,7 +95,7 @@ def _listed(row: ApiKey, last_used: usage.Use | None) -> dict[str, Any]:
         "id": str(row.pk),
         "name": row.name,
         "created_at": row.created_at.isoformat(),
-        "last_used_at": last_used[0].isoformat() if last_used else None,
+        "last_used_at": last_used.at.isoformat() if last_used and last_used.at else None,
     }
 
 

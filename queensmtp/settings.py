@@ -111,6 +111,9 @@ SWEEPS = {
         ("auditlog.tasks.index_words", 2.0),
         ("auditlog.tasks.export_due", 5.0),
         ("auditlog.tasks.expire_exports", 600.0),
+        ("apikeys.tasks.gather_use", 5.0),
+        ("apikeys.tasks.remind_of_expiry", 300.0),
+        ("apikeys.tasks.compare_rows", 900.0),
     ],
 }
 

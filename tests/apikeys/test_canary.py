@@ -55,6 +55,7 @@ FIELDS = {
     "keys": (
         *("name", "environment", "scopes", "domains", "allowed_cidrs", "allowed_recipients"),
         *("expires_at", "rate_limit", "labels", "notes", "allow_wide_cidrs", "overlap_seconds"),
+        *("rotate_every_seconds", "decoy"),
     ),
     "api-keys": ("name", "permission", "domain_id"),
     "emails": (
@@ -64,6 +65,8 @@ FIELDS = {
     "webhooks": ("endpoint", "url", "events", "status", "signing_secret"),
     "leaked-keys": ("tokens", "source", "url"),
     "audit-log": (),
+    "attachments": (),
+    "suppressions": ("email", "emails", "ids", "reason", "expires_at"),
 }
 VALID: dict[str, dict[str, Any]] = {
     "keys": {"name": "New", "environment": "production", "scopes": ["email:send"]},

@@ -105,6 +105,7 @@ CHANGED: dict[str, Any] = {
     "expires_at": NOW + MICROSECOND,
     "overlap_ends_at": NOW + MICROSECOND,
     "revoked_at": NOW,
+    "is_decoy": True,
 }
 
 

@@ -245,6 +245,56 @@ def test_an_emptied_list_never_opens_a_key(client: Client, cast: Cast, token: st
     assert call(client, "PATCH", f"/{key.pk}", token, {"allowed_cidrs": []}).status_code == 422
 
 
+@pytest.mark.parametrize("path", ["/v1/keys", "/v1/api-keys"])
+def test_a_key_does_not_revoke_itself(client: Client, cast: Cast, path: str) -> None:
+    key, token = make_key(cast.hive)
+    response = client.delete(f"{path}/{key.pk}", headers=bearer(token))
+
+    assert response.status_code == 403
+    assert response.json()["name"] == "insufficient_scope"
+    assert call(client, "GET", "", token).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "wider",
+    [
+        {"scopes": ("email:send", "keys:write", "keys:read")},
+        {"domains": None},
+        {"allowed_cidrs": None},
+        {"allowed_recipients": None},
+        {"expires_at": None},
+        {"rate_requests": None, "rate_per_seconds": None},
+    ],
+    ids=lambda one: next(iter(one)),
+)
+@pytest.mark.parametrize("how", ["DELETE", "end-overlap", "PATCH", "rotate"])
+def test_a_key_ends_and_changes_none_that_may_do_more(
+    client: Client, cast: Cast, wider: dict[str, Any], how: str
+) -> None:
+    own: dict[str, Any] = {
+        "scopes": ("keys:write", "keys:read"),
+        "domains": ("hive.example",),
+        "allowed_cidrs": ("127.0.0.1/32",),
+        "allowed_recipients": ("@hive.example",),
+        "expires_at": timezone.now() + timedelta(days=9),
+        "rate_requests": 5,
+        "rate_per_seconds": 60,
+    }
+    _, narrow = make_key(cast.hive, **own)
+    other, _ = make_key(cast.hive, **own | wider)
+    equal, _ = make_key(cast.hive, **own)
+    body = {"rotate": {"overlap_seconds": 0}, "PATCH": {"notes": "x"}}.get(how)
+
+    def tried(key: ApiKey) -> Any:
+        path = f"/{key.pk}" if how in ("DELETE", "PATCH") else f"/{key.pk}/{how}"
+        return call(client, how if how in ("DELETE", "PATCH") else "POST", path, narrow, body)
+
+    assert tried(other).status_code == 403
+    assert tried(equal).status_code in (200, 201)
+    with tenant(cast.hive.pk):
+        assert ApiKey.objects.get(pk=other.pk).mac == other.mac
+
+
 def test_a_key_does_not_change_itself(client: Client, cast: Cast) -> None:
     key, token = make_key(cast.hive)
 

@@ -396,4 +396,4 @@ def test_workers_learn_which_keys_leaked_and_nothing_else(db: None) -> None:
             " WHERE attrelid = 'apikeys_leakedkey'::regclass AND attnum > 0"
             " AND has_column_privilege('worker', attrelid, attnum, 'SELECT')"
         )
-        assert cursor.fetchone() == (["key_id"],)
+        assert cursor.fetchone() == (["key_id", "reported_at"],)

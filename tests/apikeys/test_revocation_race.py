@@ -27,7 +27,6 @@ from django.test.utils import CaptureQueriesContext
 from apikeys import gate, tokens
 from apikeys.tokens import Environment
 from deploy.local.checkout import ROOT
-from queensmtp.scopes import Scope
 from queensmtp.tenancy import tenant
 from sending.models import Message
 from tests.factories.cast import Cast, make_cast, make_domain
@@ -142,7 +141,7 @@ def test_no_request_begun_after_the_revoke_answer_succeeds(port: int) -> None:
     cast = make_cast()
     make_domain(cast.hive, "hive.example")
     key, token = make_key(cast.hive, rate_requests=100_000, rate_per_seconds=1)
-    _, admin = make_key(cast.hive, scopes=(Scope.KEYS_WRITE,))
+    _, admin = make_key(cast.hive)
     server = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
 
     with closing(server), Callers(port, token) as callers:

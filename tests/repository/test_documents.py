@@ -50,7 +50,7 @@ def test_every_condition_of_the_grant_rule_names_a_test_that_exists() -> None:
     named = NAMED_TEST.findall(text)
 
     assert [int(number) for number in conditions] == list(range(1, len(conditions) + 1))
-    assert len(conditions) == 15
+    assert len(conditions) == 16
     assert [test for path, test in named if test not in functions_of(path)] == []
 
 

@@ -128,10 +128,25 @@ def test_nobody_else_may_call_them() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "table", ["apikeys_apikey", "accounts_user", "accounts_membership", "django_session"]
-)
-def test_workers_have_no_right_to_keys_or_people(table: str) -> None:
+def test_workers_read_of_a_key_what_they_tell_of_it_and_change_nothing() -> None:
+    """Neither its secret, nor what it may do."""
+    found = rows(
+        "SELECT attname::text FROM pg_attribute WHERE attrelid = 'apikeys_apikey'::regclass"
+        " AND attnum > 0 AND NOT attisdropped"
+        " AND has_column_privilege('worker', attrelid, attnum, 'SELECT')"
+    )
+    assert {name for (name,) in found} == {
+        *("id", "account_id", "name", "prefix", "last4", "mac", "created_at", "is_decoy"),
+        *("expires_at", "overlap_ends_at", "revoked_at", "rotate_every_seconds"),
+    }
+    rights = "INSERT, UPDATE, REFERENCES"
+    assert rows("SELECT has_any_column_privilege('worker', 'apikeys_apikey', %s)", [rights]) == [
+        (False,)
+    ]
+
+
+@pytest.mark.parametrize("table", ["accounts_user", "accounts_membership", "django_session"])
+def test_workers_have_no_right_to_people(table: str) -> None:
     rights = "SELECT, INSERT, UPDATE, REFERENCES"
     assert rows("SELECT has_any_column_privilege('worker', %s, %s)", [table, rights]) == [(False,)]
 
