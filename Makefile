@@ -34,6 +34,7 @@ lint: venv
 types: venv
 	@$(LOCAL) run $(VENV)/mypy
 	@cd sdks/python && ../../$(VENV)/mypy
+	@cd sdks/verify && ../../$(VENV)/mypy
 
 imports: venv
 	@$(LOCAL) run $(VENV)/lint-imports

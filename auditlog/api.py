@@ -1,9 +1,10 @@
 from typing import ClassVar
 from uuid import UUID
 
+from django.http import HttpResponse
 from rest_framework.response import Response
 
-from auditlog import filters, proofs, queries, serializers
+from auditlog import filters, proofs, queries, receipts, serializers
 from auditlog.audit import Event
 from auditlog.models import Entry, Leaf
 from queensmtp.actors import Target
@@ -60,6 +61,26 @@ class AuditEntry(AuditView):
         if entry is None:
             raise NotFound("There is no such audit entry.")
         return entry
+
+
+class AuditReceipt(AuditEntry):
+    """The entry with its proof, in one text that stands alone."""
+
+    audit_events: ClassVar[dict[str, str]] = {"GET": Event.RECEIPT_READ}
+
+    def get(self, request: ApiRequest, entry_id: str) -> HttpResponse:  # type: ignore[override]
+        queries.refuse_unknown(request.query_params, known=frozenset())
+        request._request.audit_target = Target(type="audit_entry", id=entry_id)
+        account_id = self.account_id(request)
+        entry = self.get_entry(account_id, entry_id)
+        receipt = receipts.find_receipt(account_id, entry)
+        if receipt is None:
+            waiting = {"object": "audit_receipt", "id": str(entry.id), "status": "pending"}
+            return Response(waiting, status=202, headers={"Retry-After": "1"})
+        name = f"attachment; filename={entry.id}.tlog-proof"
+        return HttpResponse(
+            receipt, content_type=receipts.CONTENT_TYPE, headers={"Content-Disposition": name}
+        )
 
 
 class AuditCheckpoint(AuditView):

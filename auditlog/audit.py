@@ -15,6 +15,8 @@ class Event(StrEnum):
     ENTRY_READ = "audit_entry.read"
     CHECKPOINT_READ = "audit_checkpoint.read"
     PROOF_READ = "audit_proof.read"
+    RECEIPT_READ = "audit_receipt.read"
+    CHECKPOINT_DISPUTED = "audit_checkpoint.disputed"
     EXPORT_REQUESTED = "audit_export.requested"
     EXPORT_LISTED = "audit_export.listed"
     EXPORT_READ = "audit_export.read"
@@ -32,6 +34,8 @@ SENTENCES: dict[str, str] = {
     Event.ENTRY_READ: "read an audit entry",
     Event.CHECKPOINT_READ: "read a checkpoint of the audit log",
     Event.PROOF_READ: "read a proof from the audit log",
+    Event.RECEIPT_READ: "read the receipt of an audit entry",
+    Event.CHECKPOINT_DISPUTED: "found that a witness holds another history of the audit log",
     Event.EXPORT_REQUESTED: "asked for an export of the audit log",
     Event.EXPORT_LISTED: "listed the exports of the audit log",
     Event.EXPORT_READ: "looked at an export of the audit log",

@@ -102,18 +102,23 @@ def open_note(note: str, known: Mapping[tuple[str, bytes], bytes]) -> str:
     Unknown signatures are passed over, as C2SP asks, so that keys can rotate and witnesses can
     cosign. A bad signature by a known key spoils the whole note.
     """
-    text, found, signatures = note.rpartition("\n\n")
-    if not found:
-        raise BadCheckpoint("a note is a text, an empty line and signatures")
-    text += "\n"
-    _lines(text)
-    verified = [_is_signed(text, line, known) for line in _signature_lines(signatures)]
+    text = text_of(note)
+    verified = [_is_signed(text, line, known) for line in signature_lines(note[len(text) + 1 :])]
     if not any(verified):
         raise BadCheckpoint("no known key has signed the note")
     return text
 
 
-def _signature_lines(signatures: str) -> list[str]:
+def text_of(note: str) -> str:
+    """Return the signed part of a note."""
+    text, found, _ = note.rpartition("\n\n")
+    if not found:
+        raise BadCheckpoint("a note is a text, an empty line and signatures")
+    _lines(text + "\n")
+    return text + "\n"
+
+
+def signature_lines(signatures: str) -> list[str]:
     *lines, last = signatures.split("\n")
     if last or not 0 < len(lines) <= MOST_SIGNATURES:
         raise BadCheckpoint("signature lines end in a newline, and are neither none nor too many")
@@ -121,8 +126,7 @@ def _signature_lines(signatures: str) -> list[str]:
 
 
 def _is_signed(text: str, line: str, known: Mapping[tuple[str, bytes], bytes]) -> bool:
-    name, encoded = _signature(line)
-    blob = _decoded(encoded)
+    name, blob = signature_of(line)
     public_key = known.get((name, blob[:KEY_ID_SIZE]))
     if public_key is None:
         return False
@@ -133,11 +137,12 @@ def _is_signed(text: str, line: str, known: Mapping[tuple[str, bytes], bytes]) -
     return True
 
 
-def _signature(line: str) -> tuple[str, str]:
+def signature_of(line: str) -> tuple[str, bytes]:
+    """Return a signature line's key name, and its key id and signature."""
     name, _, encoded = line.removeprefix(_DASH).partition(" ")
     if not line.startswith(_DASH) or not name or not encoded or "+" in name:
         raise BadCheckpoint("a signature line is a dash, a key name and a signature")
-    return name, encoded
+    return name, _decoded(encoded)
 
 
 def _lines(text: str) -> list[str]:

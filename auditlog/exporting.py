@@ -24,6 +24,7 @@ from auditlog import (
     log_keys,
     proofs,
     publication,
+    witnessing,
 )
 from auditlog.audit import Event
 from auditlog.entries import rfc3339
@@ -170,6 +171,7 @@ def _export(export: Export) -> None:
 def _write(export: Export, path: Path) -> _Written:
     read = filters.read(export.filters)
     checkpoint = publication.publish(account_id=export.account_id, now=timezone.now())
+    witnessing.cosign_now(checkpoint)
     total = export_rows.count(export.account_id, read, size=checkpoint.size)
     _report(export, rows_total=total, tree_size=checkpoint.size)
     lines = export_lines.of_format(export.format, proofs=export.proofs)
@@ -206,7 +208,7 @@ def _header(export: Export, checkpoint: Checkpoint) -> dict[str, object]:
             "origin": name,
             "size": checkpoint.size,
             "root_hash": proofs.encoded(checkpoint.root),
-            "note": checkpoint.note,
+            "note": proofs.cosigned_note(checkpoint),
         },
         "public_keys": [checkpoints.verifier_key(name, key) for key in log_keys.public_keys()],
     }

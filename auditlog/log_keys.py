@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from auditlog.cosignatures import WitnessKey
 from auditlog.errors import SigningKeyMissing
 
 
@@ -21,6 +22,26 @@ def public_keys() -> list[bytes]:
     published = [_decoded("AUDIT_PUBLIC_KEY", text) for text in _listed(settings.AUDIT_PUBLIC_KEY)]
     own = [_public_key(settings.AUDIT_SIGNING_KEY)] if settings.AUDIT_SIGNING_KEY else []
     return list(dict.fromkeys(own + published))
+
+
+def find_witness() -> WitnessKey | None:
+    """Return the witness that is asked to cosign, if there is one."""
+    text = settings.AUDIT_WITNESS_KEY
+    if not text and not settings.AUDIT_WITNESS_URL:
+        return None
+    if not text or not settings.AUDIT_WITNESS_URL:
+        raise ImproperlyConfigured(
+            "A witness needs both AUDIT_WITNESS_URL and AUDIT_WITNESS_KEY: set both, or neither."
+        )
+    return _witness(text)
+
+
+@cache
+def _witness(text: str) -> WitnessKey:
+    try:
+        return WitnessKey.parsed(text)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"AUDIT_WITNESS_KEY: {error}.") from None
 
 
 @cache

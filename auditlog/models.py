@@ -277,10 +277,6 @@ class CheckpointQuerySet(models.QuerySet["Checkpoint"]):
         """Narrow down to what was published later, in the order in which it was."""
         return self.filter(number__gt=number).order_by("number")
 
-    def first_covering(self, account_id: UUID, leaf_index: int) -> "Checkpoint | None":
-        """Return the oldest published checkpoint of a tree that has this leaf."""
-        return self.of_account(account_id).filter(size__gt=leaf_index).order_by("size").first()
-
 
 class Checkpoint(InsertOnly):
     """A published checkpoint: kept for ever, so that history cannot be told in two ways."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from auditlog import merkle, stored_tree
-from auditlog.models import Checkpoint, Entry, Head, Leaf
+from auditlog.models import Checkpoint, Cosignature, Entry, Head, Leaf
 from queensmtp.errors import NotFound, refuse_field
 
 
@@ -47,6 +47,14 @@ def checkpoint_of(account_id: UUID, size: int) -> Head | Checkpoint:
     if published is None:
         raise NotFound("No published checkpoint has this size.")
     return published
+
+
+def cosigned_note(checkpoint: Head | Checkpoint) -> str:
+    """Return a checkpoint's note with the signatures of the witnesses that have seen it."""
+    lines = Cosignature.objects.filter(
+        account_id=checkpoint.account_id, size=checkpoint.size
+    ).values_list("line", flat=True)
+    return checkpoint.note + "".join(f"{line}\n" for line in sorted(lines))
 
 
 def inclusion_proof(account_id: UUID, *, leaf: Leaf, size: int | None = None) -> InclusionProof:

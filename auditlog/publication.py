@@ -13,7 +13,7 @@ import orjson
 from django.conf import settings
 from django.db import connection, transaction
 
-from auditlog import checkpoints
+from auditlog import serializers
 from auditlog.entries import rfc3339
 from auditlog.models import Checkpoint, Reader
 from queensmtp.errors import NotFound
@@ -120,19 +120,10 @@ def read_up_to(reader: Reader, number: int) -> None:
 
 
 def _line(published: Checkpoint) -> bytes:
-    body = checkpoint_data(published) | {"published_at": rfc3339(published.published_at)}
-    return orjson.dumps(body) + b"\n"
-
-
-def checkpoint_data(published: Checkpoint) -> dict[str, str | int]:
-    """Return a checkpoint as files, webhooks and the API have it."""
-    return {
-        "object": "checkpoint",
-        "origin": checkpoints.origin_stated(published.note),
-        "size": published.size,
-        "root_hash": checkpoints.encoded(bytes(published.root)),
-        "note": published.note,
+    body = serializers.checkpoint_body(published) | {
+        "published_at": rfc3339(published.published_at)
     }
+    return orjson.dumps(body) + b"\n"
 
 
 def _append(path: Path, lines: bytes) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from auditlog import checkpoints
 from auditlog.entries import rfc3339
 from auditlog.models import Checkpoint, Entry, Head
-from auditlog.proofs import ConsistencyProof, InclusionProof, encoded
+from auditlog.proofs import ConsistencyProof, InclusionProof, cosigned_note, encoded
 
 
 def entry_body(entry: Entry, *, leaf_index: int | None) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def checkpoint_body(checkpoint: Head | Checkpoint) -> dict[str, Any]:
         "origin": checkpoints.origin_stated(checkpoint.note),
         "size": checkpoint.size,
         "root_hash": encoded(checkpoint.root),
-        "note": checkpoint.note,
+        "note": cosigned_note(checkpoint),
     }
 
 

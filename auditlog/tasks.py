@@ -1,14 +1,20 @@
 from celery import shared_task
 from django.utils import timezone
 
-from auditlog import actions, exporting, indexing
+from auditlog import actions, exporting, indexing, witnessing
 from queensmtp import bell
 
 
 @shared_task
 def seal() -> int:
     bell.heard("auditlog.tasks.seal")
+    witnessing.confirm_once(now=timezone.now())
     return actions.seal_all(now=timezone.now())
+
+
+@shared_task
+def cosign_due() -> int:
+    return witnessing.cosign_due(now=timezone.now())
 
 
 @shared_task

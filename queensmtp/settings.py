@@ -32,6 +32,8 @@ AUDIT_PUBLIC_KEY = os.environ.get("AUDIT_PUBLIC_KEY", "")
 AUDIT_LOG_HOST = os.environ.get("AUDIT_LOG_HOST", "localhost")
 AUDIT_MEMORY_FILE = os.environ.get("AUDIT_MEMORY_FILE", "")
 AUDIT_CHECKPOINTS_FILE = os.environ.get("AUDIT_CHECKPOINTS_FILE", "")
+AUDIT_WITNESS_URL = os.environ.get("AUDIT_WITNESS_URL", "")
+AUDIT_WITNESS_KEY = os.environ.get("AUDIT_WITNESS_KEY", "")
 
 # --- Database ----------------------------------------------------------------------------------
 
@@ -105,11 +107,15 @@ SWEEPS = {
         ("apikeys.tasks.record_wrong_secrets", 10.0),
         ("accounts.tasks.send_notices", 5.0),
     ],
-    "webhooks": [("webhooks.tasks.deliver_due", 2.0)],
+    "webhooks": [
+        ("webhooks.tasks.deliver_due", 2.0),
+        ("webhooks.tasks.tell_of_checkpoints", 5.0),
+    ],
     "audit": [("auditlog.tasks.seal", 0.5)],
     "records": [
         ("auditlog.tasks.index_words", 2.0),
         ("auditlog.tasks.export_due", 5.0),
+        ("auditlog.tasks.cosign_due", 2.0),
         ("auditlog.tasks.expire_exports", 600.0),
         ("apikeys.tasks.gather_use", 5.0),
         ("apikeys.tasks.remind_of_expiry", 300.0),

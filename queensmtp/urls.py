@@ -32,6 +32,7 @@ urlpatterns = [
     path("livez", health.live),
     path("readyz", health.ready),
     path("v1/", include(api_urlpatterns)),
+    path(".well-known/", include(auditlog.well_known_urlpatterns)),
     path("docs", docs_views.index, name="docs"),
     path("docs/<path:name>", docs_views.page, name="docs_page"),
     *console_urlpatterns,

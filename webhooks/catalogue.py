@@ -14,6 +14,7 @@ from webhooks.payloads import EVENT_TYPES
 AT = "2026-11-21T22:14:58.120000+00:00"
 LATER = "2026-11-21T22:15:00.005000+00:00"
 ID = "01997e2c-7d5f-7c31-9d6e-2f1f7a3f9b10"
+ROOT_HASH = "mYmgh1m2zJ5l3kDL2sAcKpVSDvYY+X/4a9vbhWgZz7k="
 OTHER_ID = "01997e2c-7d60-7b1e-8c55-0a4f6f0d2c11"
 
 EMAIL: Mapping[str, Any] = {
@@ -197,10 +198,12 @@ CATALOGUE: dict[str, EventType] = {
             "audit.checkpoint",
             "A checkpoint of the audit log was published.",
             {
-                "origin": "localhost/audit/" + ID,
+                "object": "checkpoint",
+                "origin": "localhost/" + ID,
                 "size": 4711,
-                "root_hash": "mYmgh1m2zJ5l3kDL2sAcKpVSDvYY+X/4a9vbhWgZz7k=",
-                "note": "localhost/audit/…\n4711\nmYmgh1m2zJ5l3kDL2sAcKpVSDvYY+X/4a9vbhWgZz7k=\n",
+                "root_hash": ROOT_HASH,
+                "note": f"localhost/{ID}\n4711\n{ROOT_HASH}\n\n— localhost/{ID} vXbQ…\n",
+                "published_at": AT,
             },
         ),
     )

@@ -12,6 +12,18 @@ from queensmtp_verify.notes import read_bytes
 # The version of the entry's fields that is known here.
 VERSION = 1
 
+# Every field of an entry, and the two that a proof adds. A name that is not among them would be
+# believed by a reader and checked by nobody.
+FIELDS = frozenset(
+    {
+        *("object", "id", "leaf_index", "created_at", "event", "outcome", "actor", "key_id", "ip"),
+        *("user_agent", "request_id", "client_request_id", "target", "changes", "labels", "count"),
+        "salt",
+    }
+)
+PROOF_FIELDS = frozenset({"leaf_data", "hashes"})
+NAMED = frozenset({"type", "id", "label"})
+
 Record = Mapping[str, Any]
 
 
@@ -74,6 +86,19 @@ def leaf_data(entry: Record, account_id: str) -> bytes | None:
         return None
     fields = plain_fields(entry, account_id)
     return canonical({**fields, "private_hash": b64encode(committed).decode()})
+
+
+def misshapen(entry: Record, leaf_index: int) -> str | None:
+    """Say what keeps an entry from being one, before its values are looked at."""
+    if set(entry) - PROOF_FIELDS != FIELDS:
+        odd = ", ".join(sorted(map(str, (set(entry) - PROOF_FIELDS) ^ FIELDS)))
+        return f"its fields are not those of an entry: {odd}"
+    target = entry["target"]
+    if set(entry["actor"]) != NAMED or (target is not None and set(target) != NAMED):
+        return "its actor or its target has other fields than type, id and label"
+    if entry["object"] != "audit_entry" or entry["leaf_index"] != leaf_index:
+        return "it calls itself something else, or another leaf"
+    return None
 
 
 def differences(entry: Record, account_id: str, data: str) -> Iterator[str]:

@@ -139,6 +139,8 @@ def _entry(cells: dict[str, str], texts: dict[str, str]) -> dict[str, Any]:
         "label": texts["target_label"],
     }
     return {
+        "object": "audit_entry",
+        "leaf_index": int(cells["leaf_index"]),
         "id": cells["id"],
         "created_at": cells["created_at"],
         "event": cells["event"],

@@ -1,12 +1,12 @@
 """Receipts: one entry and its proof, as C2SP `tlog-proof`, whose extra data is the entry."""
 
 import json
-from base64 import b64decode
 from dataclasses import dataclass
 from typing import Any
 
+from queensmtp_verify.entries import canonical
 from queensmtp_verify.findings import Malformed
-from queensmtp_verify.notes import is_number, read_hash
+from queensmtp_verify.notes import is_number, read_bytes, read_hash
 from queensmtp_verify.tree import LONGEST_PROOF
 
 FIRST_LINE = "c2sp.org/tlog-proof@v1"
@@ -42,11 +42,14 @@ def read_receipt(text: str) -> Receipt:
 
 
 def _extra(encoded: str) -> tuple[dict[str, Any], str]:
+    data = read_bytes(encoded)
     try:
-        body = json.loads(b64decode(encoded, validate=True))
+        body = json.loads(data)
         entry, leaf_data = body["entry"], body["leaf_data"]
     except (ValueError, KeyError, TypeError):
         raise Malformed("the extra data is not an entry and its leaf data") from None
+    if len(body) != 2 or canonical(body) != data:
+        raise Malformed("the extra data is not in canonical JSON, or holds more than an entry")
     if not isinstance(entry, dict) or not isinstance(leaf_data, str):
         raise Malformed("the extra data is not an entry and its leaf data")
     return entry, leaf_data

@@ -211,6 +211,8 @@ class _Rows:
             yield f"it stands after leaf {self._last}"
         if not 0 <= row.leaf_index < self._checkpoint.size:
             yield f"the checkpoint has {self._checkpoint.size} leaves"
+        if problem := entries.misshapen(row.entry, row.leaf_index):
+            yield problem
         if row.leaf_data is None:
             yield from self._problems_without_proof(row)
             return
