@@ -101,9 +101,9 @@ def pass_validation(submission: Submission) -> None:
         raise Refused(error) from None
 
 
-def pass_size(sealed: bytes) -> None:
-    """The contents as they are stored: attachments in base64, and so a third larger."""
-    if len(sealed) > settings.MESSAGE_MAX_BYTES * 4 // 3:
+def pass_size(submission: Submission) -> None:
+    """Texts and files as they are, whatever encoding they came in and will leave in."""
+    if submission.size > settings.MESSAGE_MAX_BYTES:
         message = f"The message is larger than {settings.MESSAGE_MAX_BYTES} bytes."
         raise Refused(PayloadTooLarge(message))
 

@@ -36,8 +36,8 @@ class Draft:
     def of(cls, submission: Submission, *, account_id: UUID) -> "Draft":
         """Raises Refused for what is too large."""
         assert submission.sender is not None
+        gates.pass_size(submission)
         id, plain = new_id(), submission.sealed_part()
-        gates.pass_size(plain)
         content = crypto.encrypt(
             plain, account_id=account_id, table="sending_message", column="content", row_id=str(id)
         )

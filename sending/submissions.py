@@ -58,6 +58,14 @@ class Submission:
                 found.setdefault(mailbox.address, kind)
         return found
 
+    @property
+    def size(self) -> int:
+        """The octets of its texts and files, before any transfer encoding."""
+        texts = sum(
+            len(one.encode(errors="surrogatepass")) for one in (self.text, self.html) if one
+        )
+        return texts + sum(len(one.data) for one in self.attachments)
+
     def refuse(self, name: str, code: str, message: str) -> None:
         self.problems.append(FieldError(name, code, message))
 
