@@ -278,6 +278,8 @@ ATTACHMENT_LINK_SECONDS = read.number("ATTACHMENT_LINK_SECONDS", default=3_600, 
 IDEMPOTENCY_HOURS = read.number("IDEMPOTENCY_HOURS", default=24, at_least=1)
 HELO_NAME = os.environ.get("HELO_NAME", "localhost")
 RETURN_PATH_HOST = os.environ.get("RETURN_PATH_HOST", "bounces.localhost")
+# The address at which links in mails are answered. It is a name of this server.
+LINKS_URL = os.environ.get("LINKS_URL", CONSOLE_URL).rstrip("/")
 # Where reports are taken: base+26, which the MX of RETURN_PATH_HOST must lead to.
 BOUNCES_HOST = os.environ.get("BOUNCES_HOST", "127.0.0.1")
 # Where SMTP submission listens: implicit TLS on base+465, STARTTLS on base+587.
@@ -405,6 +407,7 @@ if MODE == "production":
         ("DELIVERY_TRANSPORT", DELIVERY_TRANSPORT == "inbox", "set it to mx or relay"),
         ("DELIVERY_PRIVATE_MX", DELIVERY_PRIVATE_MX, "unset it"),
         ("SECRET_KEY", len(SECRET_KEY) < 40, "use at least 40 random characters"),
+        ("LINKS_URL", not LINKS_URL.startswith("https://"), "begin it with https://"),
         ("ALLOWED_HOSTS", "*" in ALLOWED_HOSTS, "name your hosts"),
     ):
         if unsafe:

@@ -35,6 +35,7 @@ urlpatterns = [
     path(".well-known/", include(auditlog.well_known_urlpatterns)),
     path("docs", docs_views.index, name="docs"),
     path("docs/<path:name>", docs_views.page, name="docs_page"),
+    *sending.link_urlpatterns,
     *console_urlpatterns,
 ]
 

@@ -74,6 +74,8 @@ def webhook_event(
         data["bounce"] = _bounce(event.data)
     if event.type == "email.failed":
         data["failed"] = {"reason": event.data["reply"]}
+    if event.type == "email.clicked":
+        data["click"] = _click(event)
     if event.type == "email.suppressed":
         data["suppressed"] = {"message": event.data["reply"], "type": "OnAccountSuppressionList"}
     return WebhookEvent(event.id, event.type, event.created_at, data)
@@ -136,6 +138,15 @@ def _event(carried: Carried, report: Report, now: datetime, *, mta_sts: str) -> 
         created_at=now,
         data=data,
     )
+
+
+def _click(event: DeliveryEvent) -> dict[str, Any]:
+    return {
+        "ipAddress": event.data["ip"],
+        "link": event.data["link"],
+        "timestamp": event.created_at.isoformat(),
+        "userAgent": event.data["user_agent"],
+    }
 
 
 def _bounce(data: dict[str, Any]) -> dict[str, str]:

@@ -24,6 +24,7 @@ from sending import (
     courier,
     dkim,
     mime,
+    personal,
     return_paths,
     sandbox,
     strict_transport,
@@ -31,8 +32,10 @@ from sending import (
     transports,
 )
 from sending.courier import Outcome, Proof
+from sending.links import Linker, Place
 from sending.mime import Content
 from sending.models import Message
+from sending.personal import Wishes
 from sending.queue import Claimed
 from sending.serializers import content_of
 from sending.states import State
@@ -204,7 +207,7 @@ def carry(parcel: Parcel) -> Carried:
         _refuse_held(parcel)
         _refuse_suppressed(parcel, sealed)
         content = _content(parcel.message, sealed)
-        signed, signatures = parcel.letter.signed(content)
+        signed, signatures = _written(parcel, content, _wishes(sealed))
         outcomes = _deliver(parcel, content, signed)
         is_destinations_word = not _is_for_sandbox(parcel)
     except Suppressed as stopped:
@@ -248,6 +251,23 @@ def _refuse_suppressed(parcel: Parcel, sealed: Sealed) -> None:
     )
     if stop is not None:
         raise Suppressed(stop.words)
+
+
+def _written(parcel: Parcel, content: Content, wishes: Wishes) -> Signed:
+    """The bytes for this recipient: those of all the others, unless something is personal."""
+    if not wishes.are_personal:
+        return parcel.letter.signed(content)
+    (one,) = parcel.claimed
+    linker = Linker(settings.LINKS_URL, settings.LINK_KEYS, Place(one.account_id, one.id))
+    return _signed(personal.for_recipient(content, wishes, linker), parcel.letter.keys)
+
+
+def _wishes(sealed: Sealed) -> Wishes:
+    return Wishes(
+        opens=sealed.open_tracking or False,
+        clicks=sealed.click_tracking or False,
+        marketing=sealed.marketing,
+    )
 
 
 def _all(parcel: Parcel, state: State, reason: str) -> list[Outcome]:

@@ -25,12 +25,16 @@ IDEMPOTENCY_HEADERS = ("resend-idempotency-key", "idempotency-key")
 # What the API has fields for. Like every x-queensmtp- header they stay behind.
 TAGS_HEADER = "x-queensmtp-tags"
 SCHEDULE_HEADER = "x-queensmtp-scheduled-at"
-
+MARKETING_HEADER = "x-queensmtp-marketing"
+OPEN_TRACKING_HEADER = "x-queensmtp-open-tracking"
+CLICK_TRACKING_HEADER = "x-queensmtp-click-tracking"
+FLAG_HEADERS = (MARKETING_HEADER, OPEN_TRACKING_HEADER, CLICK_TRACKING_HEADER)
 _SINGLE = frozenset(
     {
         *("from", "to", "cc", "reply-to", "subject", "date", "message-id", "mime-version"),
         *("content-type", "content-transfer-encoding", "sender", *IDEMPOTENCY_HEADERS),
         *(TAGS_HEADER, SCHEDULE_HEADER),
+        *FLAG_HEADERS,
     }
 )
 _UNSUPPORTED = frozenset({"multipart/signed", "multipart/encrypted", "message/partial"})
@@ -86,6 +90,9 @@ def read(content: bytes, *, recipients: Iterable[str]) -> ReceivedMail:
         )
     except UnreadableHeader as problem:
         raise MailRefused(str(problem)) from problem
+    mail.marketing = _flag(headers, MARKETING_HEADER) or False
+    mail.open_tracking = _flag(headers, OPEN_TRACKING_HEADER)
+    mail.click_tracking = _flag(headers, CLICK_TRACKING_HEADER)
     _note_problems(mail)
     mail.tags = submissions.read_tags(_tags(headers), problems=mail.problems)
     if SCHEDULE_HEADER in headers:
@@ -132,6 +139,15 @@ def _idempotency_key(headers: dict[str, str]) -> str | None:
         if name in headers:
             return headers[name]
     return None
+
+
+def _flag(headers: dict[str, str], name: str) -> bool | None:
+    value = headers.get(name)
+    if value is None:
+        return None
+    if value.strip().lower() not in ("true", "false"):
+        raise MailRefused(f"{name} is true or false")
+    return value.strip().lower() == "true"
 
 
 def _custom(fields: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -46,6 +46,9 @@ class Submission:
     tags: tuple[dict[str, str], ...] = ()
     # Mail that people may unsubscribe from.
     marketing: bool = False
+    # None leaves it to the domain.
+    open_tracking: bool | None = None
+    click_tracking: bool | None = None
     scheduled_at: datetime | None = None
     problems: list[FieldError] = field(default_factory=list)
 
@@ -103,6 +106,8 @@ class Submission:
                 "html": self.html,
                 "headers": self.headers,
                 "marketing": self.marketing,
+                "open_tracking": self.open_tracking,
+                "click_tracking": self.click_tracking,
                 "attachments": [
                     {
                         "filename": one.filename,
@@ -125,6 +130,8 @@ class Sealed:
     headers: tuple[tuple[str, str], ...]
     attachments: tuple[Attachment, ...]
     marketing: bool = False
+    open_tracking: bool | None = None
+    click_tracking: bool | None = None
 
 
 def opened(sealed_part: bytes) -> Sealed:
@@ -144,6 +151,8 @@ def opened(sealed_part: bytes) -> Sealed:
             for one in found["attachments"]
         ),
         marketing=found.get("marketing", False),
+        open_tracking=found.get("open_tracking"),
+        click_tracking=found.get("click_tracking"),
     )
 
 
@@ -198,6 +207,9 @@ def _read_content(body: Mapping[str, Any], submission: Submission) -> None:
     submission.headers = _headers(body.get("headers"), submission)
     submission.attachments = _attachments(body.get("attachments"), submission)
     submission.tags = read_tags(body.get("tags"), problems=submission.problems)
+    submission.marketing = _flag(body, "marketing", submission) or False
+    submission.open_tracking = _flag(body, "open_tracking", submission)
+    submission.click_tracking = _flag(body, "click_tracking", submission)
     if submission.sender is not None:
         moment = datetime(2000, 1, 1)  # noqa: DTZ001 - only the content is looked at
         content = submission.content(message_id="", date=moment)
@@ -246,6 +258,14 @@ def _text(body: Mapping[str, Any], name: str, submission: Submission) -> str | N
     if value is None or isinstance(value, str):
         return value
     submission.refuse(name, "not_a_text", "must be a text")
+    return None
+
+
+def _flag(body: Mapping[str, Any], name: str, submission: Submission) -> bool | None:
+    value = body.get(name)
+    if value is None or isinstance(value, bool):
+        return value
+    submission.refuse(name, "not_a_flag", "must be true or false")
     return None
 
 

@@ -23,6 +23,7 @@ TITLES = {
     "complained": "Marked as spam by the recipient",
     "opened": "Opened",
     "clicked": "A link was clicked",
+    "unsubscribed": "Unsubscribed from marketing mail",
 }
 TONES = {
     "delivered": "good",
@@ -33,9 +34,17 @@ TONES = {
     "deferred": "warn",
     "in_doubt": "warn",
     "suppressed": "warn",
+    "unsubscribed": "warn",
     "bounced": "bad",
     "failed": "bad",
     "complained": "bad",
+}
+# Why a visit is taken for a program's.
+AUTOMATIC = {
+    "method": "only the header was asked for",
+    "prefetch": "a program fetched it ahead",
+    "user_agent": "the program is a scanner, a preview or a proxy",
+    "too_quick": "it came at once after the delivery",
 }
 WAITING = {State.QUEUED, State.SENDING, State.DEFERRED, State.IN_DOUBT, State.SCHEDULED}
 
@@ -102,6 +111,10 @@ def _replies(data: dict[str, Any]) -> list[tuple[str, str]]:
         ("Code", code),
         ("Its words", data.get("reply")),
         ("Reason", data.get("reason")),
+        ("Link", data.get("link")),
+        ("Address", data.get("ip")),
+        ("Program", data.get("user_agent")),
+        ("No person", AUTOMATIC.get(str(data.get("automatic")))),
     )
     return [(name, str(value)) for name, value in facts if value]
 

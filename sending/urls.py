@@ -1,6 +1,6 @@
 from django.urls import path
 
-from sending import api, attachment_api, email_api, queue_views, views
+from sending import api, attachment_api, email_api, link_views, queue_views, views
 
 api_urlpatterns = [
     path("emails", api.emails),
@@ -37,4 +37,11 @@ console_urlpatterns = [
     path(
         "console/queue/warm-ups/<uuid:domain_id>/end", queue_views.end_warm_up, name="warm_up_end"
     ),
+]
+
+# For whoever has the mail; the address itself is signed.
+link_urlpatterns = [
+    path("t/o/<str:token>.gif", link_views.opened, name="link_opened"),
+    path("t/c/<str:token>/<str:encoded>", link_views.clicked, name="link_clicked"),
+    path("u/<str:token>", link_views.unsubscribe, name="link_unsubscribe"),
 ]
