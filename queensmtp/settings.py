@@ -244,7 +244,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["queensmtp.wire.JsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["queensmtp.wire.StrictJsonParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "queensmtp.wire.AlwaysJson",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "queensmtp.api_document.ApiSchema",
     "EXCEPTION_HANDLER": "queensmtp.api.render_error",
     "UNAUTHENTICATED_USER": None,
 }

@@ -7,7 +7,7 @@ from apikeys import urls as apikeys
 from auditlog import urls as auditlog
 from contacts import urls as contacts
 from domains import urls as domains
-from queensmtp import docs_views, error_views, health
+from queensmtp import api_document, api_reference, docs_views, error_views, health
 from sending import urls as sending
 from webhooks import urls as webhooks
 
@@ -18,6 +18,7 @@ api_urlpatterns = [
     *sending.api_urlpatterns,
     *webhooks.api_urlpatterns,
     *auditlog.api_urlpatterns,
+    path("openapi.json", api_document.OpenApi.as_view()),
 ]
 
 console_urlpatterns = [
@@ -34,6 +35,7 @@ urlpatterns = [
     path("v1/", include(api_urlpatterns)),
     path(".well-known/", include(auditlog.well_known_urlpatterns)),
     path("docs", docs_views.index, name="docs"),
+    path("docs/api", api_reference.page, name="docs_api"),
     path("docs/<path:name>", docs_views.page, name="docs_page"),
     *sending.link_urlpatterns,
     *console_urlpatterns,

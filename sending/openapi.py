@@ -1,0 +1,135 @@
+"""The calls of this app, by example (`queensmtp.operations`)."""
+
+from queensmtp.operations import CURSORS, Operation, listed
+from queensmtp.scopes import Scope
+
+ID = "01997e2c-7d5f-7c31-9d6e-2f1f7a3f9b10"
+FILE_ID = "c1a1f7c0-52a4-5b0e-8e43-6c1f6a0d9f11"
+AT = "2026-11-21T22:14:58.120000+00:00"
+
+SENT = {
+    "from": "Demo <hello@demo.example>",
+    "to": ["someone@example.com"],
+    "cc": ["copy@example.com"],
+    "bcc": ["archive@demo.example"],
+    "reply_to": ["help@demo.example"],
+    "subject": "Your order is on its way",
+    "html": "<p>It left today.</p>",
+    "text": "It left today.",
+    "headers": {"X-Order": "4711"},
+    "attachments": [
+        {"filename": "invoice.pdf", "content": "JVBERi0xLjc=", "content_type": "application/pdf"}
+    ],
+    "tags": [{"name": "category", "value": "orders"}],
+    "scheduled_at": "2026-11-22T08:00:00Z",
+}
+MAY_BE_LEFT_OUT = (
+    "cc",
+    "bcc",
+    "reply_to",
+    "html",
+    "text",
+    "headers",
+    "attachments",
+    "attachments[].content_type",
+    "tags",
+    "scheduled_at",
+)
+IDEMPOTENCY = {
+    "Idempotency-Key": "1 to 256 characters; the same key and body are answered the same again."
+}
+EMAIL = {
+    "id": ID,
+    "message_id": f"<{ID}@demo.example>",
+    "from": "Demo <hello@demo.example>",
+    "to": ["someone@example.com"],
+    "cc": ["copy@example.com"],
+    "bcc": None,
+    "reply_to": None,
+    "subject": "Your order is on its way",
+    "created_at": AT,
+    "scheduled_at": None,
+    "last_event": "delivered",
+}
+ATTACHMENT = {
+    "id": FILE_ID,
+    "filename": "invoice.pdf",
+    "content_type": "application/pdf",
+    "size": 48_211,
+    "content_disposition": "attachment",
+    "content_id": None,
+    "download_url": "https://mail.example/v1/attachments/eyJ…",
+    "expires_at": AT,
+}
+BRIEF = {"object": "email", "id": ID}
+# Nullable fields whose examples say more than null would.
+NULLABLE = ("cc", "html", "text", "content_id")
+
+OPERATIONS = {
+    "POST /v1/emails": Operation(
+        summary="Send one e-mail, now or later",
+        scope=Scope.EMAIL_SEND,
+        body=SENT,
+        optional=MAY_BE_LEFT_OUT,
+        answer={"id": ID},
+        headers=IDEMPOTENCY,
+        errors=(403, 409),
+    ),
+    "POST /v1/emails/batch": Operation(
+        summary="Send up to 100 e-mails",
+        scope=Scope.EMAIL_SEND,
+        body=[SENT],
+        optional=[f"[].{name}" for name in MAY_BE_LEFT_OUT],
+        answer={"data": [{"id": ID}], "errors": [{"index": 1, "message": "`to`: is missing."}]},
+        optional_in_answer=("errors",),
+        headers={
+            **IDEMPOTENCY,
+            "x-batch-validation": "`strict` (all or nothing, the default) or `permissive`.",
+        },
+        errors=(403, 409),
+    ),
+    "GET /v1/emails": Operation(
+        summary="List e-mails, newest first",
+        scope=Scope.EMAIL_READ,
+        answer=listed(EMAIL),
+        query=CURSORS,
+        nullable=("data[].cc",),
+    ),
+    "GET /v1/emails/{email_id}": Operation(
+        summary="Get one e-mail with its contents",
+        answer={
+            "object": "email",
+            **EMAIL,
+            "html": "<p>It left today.</p>",
+            "text": "It left today.",
+            "tags": [{"name": "category", "value": "orders"}],
+            "topic_id": None,
+        },
+        nullable=NULLABLE,
+    ),
+    "PATCH /v1/emails/{email_id}": Operation(
+        summary="Move a scheduled e-mail to another time",
+        body={"scheduled_at": "2026-11-22T08:00:00Z"},
+        answer=BRIEF,
+        errors=(403, 409),
+    ),
+    "POST /v1/emails/{email_id}/cancel": Operation(
+        summary="Cancel what was not sent yet", answer=BRIEF, errors=(403, 409)
+    ),
+    "GET /v1/emails/{email_id}/attachments": Operation(
+        summary="List the attachments of an e-mail",
+        answer=listed(ATTACHMENT),
+        query=CURSORS,
+        nullable=("data[].content_id",),
+    ),
+    "GET /v1/emails/{email_id}/attachments/{attachment_id}": Operation(
+        summary="Get one attachment, with a link to its bytes",
+        answer={"object": "attachment", **ATTACHMENT},
+        nullable=NULLABLE,
+    ),
+    "GET /v1/attachments/{token}": Operation(
+        summary="Download an attachment by its signed link",
+        media_type="application/octet-stream",
+        errors=(400,),
+    ),
+}
