@@ -137,7 +137,7 @@ def _domains(domain_id: Any, creator: KeyRecord) -> tuple[str, ...] | None:
     if domain_id is None:
         return creator.domains
     wanted = find_id(domain_id) if isinstance(domain_id, str) else None
-    domain = Domain.objects.filter(pk=wanted).first() if wanted else None
+    domain = Domain.objects.standing().filter(pk=wanted).first() if wanted else None
     if domain is None:
         raise refuse_field("domain_id", "unknown_domain", "there is no such domain.")
     return (domain.name,)

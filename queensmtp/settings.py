@@ -92,6 +92,7 @@ CELERY_TASK_ROUTES = {
     "queensmtp.tasks.*": {"queue": "send"},
     "apikeys.tasks.*": {"queue": "send"},
     "accounts.tasks.*": {"queue": "send"},
+    "domains.tasks.*": {"queue": "records"},
 }
 CELERY_BEAT_SCHEDULE = {
     "partitions": {"task": "queensmtp.tasks.make_partitions", "schedule": 6 * 3600.0},
@@ -120,6 +121,7 @@ SWEEPS = {
         ("apikeys.tasks.gather_use", 5.0),
         ("apikeys.tasks.remind_of_expiry", 300.0),
         ("apikeys.tasks.compare_rows", 900.0),
+        ("domains.tasks.check_due", 2.0),
     ],
 }
 
@@ -306,6 +308,16 @@ DELIVERY_LEASE_SECONDS = read.number("DELIVERY_LEASE_SECONDS", default=120, at_l
 DELIVERY_PRIVATE_MX = read.flag("DELIVERY_PRIVATE_MX", default=False)
 DNS_RESOLVERS = read.environment.list("DNS_RESOLVERS", default=[])
 DNS_PORT = read.number("DNS_PORT", default=53, at_least=1)
+# What customers' records name besides RETURN_PATH_HOST.
+SPF_INCLUDE = os.environ.get("SPF_INCLUDE", "")
+TRACKING_HOST = os.environ.get("TRACKING_HOST", "track.localhost")
+# Who is asked about the records of sending domains; a record must be seen by each.
+DOMAIN_DNS_RESOLVERS = read.environment.list("DOMAIN_DNS_RESOLVERS", default=DNS_RESOLVERS)
+DOMAIN_DNS_PORT = read.number("DOMAIN_DNS_PORT", default=DNS_PORT, at_least=1)
+DOMAIN_PENDING_HOURS = read.number("DOMAIN_PENDING_HOURS", default=72, at_least=1)
+DOMAIN_GRACE_HOURS = read.number("DOMAIN_GRACE_HOURS", default=72, at_least=1)
+# Mail is delivered for up to DELIVERY_FINAL_AGE_SECONDS, and verified by its receivers later.
+DKIM_OVERLAP_HOURS = read.number("DKIM_OVERLAP_HOURS", default=168, at_least=72)
 INBOX_DIR = Path(os.environ.get("INBOX_DIR", BASE_DIR / "var" / "inbox"))
 LOCAL_CA_FILE = os.environ.get("LOCAL_CA_FILE", "")
 TLS_CERT_FILE = os.environ.get("TLS_CERT_FILE", "")

@@ -15,7 +15,7 @@ from django.conf import settings
 from apikeys.models import LeakedKey
 from domains import actions as domains
 from domains.dkim_keys import SigningKey
-from domains.models import DkimKey
+from domains.models import DkimKey, Domain
 from queensmtp import addresses
 from queensmtp.addresses import Mailbox
 from queensmtp.crypto import CannotDecrypt
@@ -45,6 +45,7 @@ from sending.suppressed import Stops
 # A rotated DKIM key is taken up within this time; loading one costs sixty signatures.
 KEYS_KEPT_SECONDS = 60.0
 OUR_FAULT = "The message could not be prepared; the fault is ours and is in our log."
+STOPPED = "Waiting: the domain that this is from is not verified any more."
 HELD = "Held: the API key that sent this was reported as leaked, and revoked."
 # Contents in the memory of one worker at once.
 BYTES_AT_ONCE = 64 * 1024 * 1024
@@ -70,6 +71,8 @@ class Parcel:
     begin_by: float
     # Its key leaked: it waits, and fails at its final age if nobody lets it go.
     is_held: bool = False
+    # Its domain lost its proof, or was removed, after it was accepted.
+    is_stopped: bool = False
     # What stops mail to any recipient of the batch.
     stops: Stops = field(default_factory=dict)
 
@@ -158,6 +161,7 @@ def pack(claimed: Sequence[Claimed], *, begin_by: float) -> list[Parcel]:
     messages = Message.objects.defer("content").in_bulk(counts)
     keys = _ring.of_domains(message.domain_id for message in messages.values())
     leaked = _leaked({message.key_id for message in messages.values()})
+    stopped = _stopped({message.domain_id for message in messages.values()})
     stops = suppressed.find_stops((one.account_id, one.address) for one in claimed)
     letters = {
         message.pk: Letter(message, keys[message.domain_id], recipients=counts[message.pk])
@@ -170,6 +174,7 @@ def pack(claimed: Sequence[Claimed], *, begin_by: float) -> list[Parcel]:
             letter,
             begin_by,
             is_held=letter.message.key_id in leaked,
+            is_stopped=letter.message.domain_id in stopped,
             stops=stops,
         )
         # Ids are time-ordered: the oldest first.
@@ -238,6 +243,8 @@ def headers_of(message: Message) -> Headers:
 def _refuse_held(parcel: Parcel) -> None:
     if parcel.is_held:
         raise TemporaryFailure(HELD, reason="key_leaked")
+    if parcel.is_stopped:
+        raise TemporaryFailure(STOPPED, reason="domain_not_verified")
 
 
 def _refuse_suppressed(parcel: Parcel, sealed: Sealed) -> None:
@@ -348,10 +355,16 @@ def _leaked(key_ids: set[UUID | None]) -> frozenset[UUID]:
     return frozenset(leaked.values_list("key_id", flat=True))
 
 
+def _stopped(domain_ids: set[UUID]) -> frozenset[UUID]:
+    """Those that may send no more."""
+    found = Domain.objects.filter(pk__in=domain_ids, can_send=False)
+    return frozenset(found.values_list("pk", flat=True))
+
+
 def _load_keys(domain_ids: set[UUID]) -> dict[UUID, list[SigningKey]]:
     rows: Any = DkimKey.objects.signing().filter(domain_id__in=domain_ids)
     found: dict[UUID, list[SigningKey]] = defaultdict(list)
-    for row in rows.select_related("domain").order_by("selector"):
+    for row in rows.select_related("domain").order_by("-algorithm"):
         try:
             found[row.domain_id].append(domains.load_key(row, domain_name=row.domain.name))
         except CannotDecrypt:

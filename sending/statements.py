@@ -22,7 +22,7 @@ live AS MATERIALIZED (
     SELECT tenant.id AS account_id, domain.id AS domain_id
     FROM tenant CROSS JOIN LATERAL (
         SELECT d.id FROM apikeys_apikey k, domains_domain d, accounts_account a
-        WHERE {_LIVE_KEY} AND d.account_id = tenant.id AND d.name = %s AND d.status = 'verified'
+        WHERE {_LIVE_KEY} AND d.account_id = tenant.id AND d.name = %s AND d.can_send
         OFFSET 0
     ) AS domain
 )"""
@@ -99,7 +99,7 @@ _LIVE_MANY = f"""
 verified AS MATERIALIZED (
     SELECT domain.id, domain.name FROM tenant CROSS JOIN LATERAL (
         SELECT d.id, d.name FROM domains_domain d
-        WHERE d.account_id = tenant.id AND d.name = ANY(%s::text[]) AND d.status = 'verified'
+        WHERE d.account_id = tenant.id AND d.name = ANY(%s::text[]) AND d.can_send
         OFFSET 0
     ) AS domain
 ),
@@ -165,7 +165,7 @@ VERIFIED_DOMAINS = f"""
 WITH {_TENANT}
 SELECT array_agg(domain.name) FROM tenant CROSS JOIN LATERAL (
     SELECT d.name::text FROM domains_domain d
-    WHERE d.account_id = tenant.id AND d.name = ANY(%s::text[]) AND d.status = 'verified'
+    WHERE d.account_id = tenant.id AND d.name = ANY(%s::text[]) AND d.can_send
     OFFSET 0
 ) AS domain
 """

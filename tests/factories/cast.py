@@ -1,14 +1,20 @@
 """The cast: Alice owns Hive, Bob is her colleague, Charlie owns another account."""
 
 from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
 
 from accounts import actions as accounts
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
 from domains import actions as domains
+from domains import checking
+from domains.judging import Judgement, Outcome
 from domains.models import Domain
 from queensmtp.actors import Actor, Origin, system_actor
 from queensmtp.tenancy import tenant
+from tests.roles import as_role
 
 PASSWORD = "correct horse battery staple"
 ORIGIN = Origin(ip="127.0.0.1", user_agent="tests", request_id="request-1")
@@ -72,7 +78,20 @@ def make_domain(account: Account, name: str, *, verified: bool = True) -> Domain
     by = system_actor(account.pk, "tests")
     with tenant(account.pk):
         domain = domains.create(by=by, name=name)
-        return domains.mark_verified(by=by, domain=domain) if verified else domain
+    return show_in_dns(domain) if verified else domain
 
 
-__all__ = ["PASSWORD", "Cast", "Seat", "make_cast", "make_domain", "make_person"]
+def show_in_dns(domain: Domain, *, now: datetime | None = None) -> Domain:
+    """Settle a check that found every record as it should stand."""
+    with tenant(domain.account_id):
+        asked = [*domain.to_publish(), *domain.advised()]
+    shown = {one.slug: Judgement(Outcome.SHOWN, (one.value,), "") for one in asked}
+    with as_role("worker"):
+        checking.settle(
+            domain_id=domain.pk, name=domain.name, judged=shown, now=now or timezone.now()
+        )
+    with tenant(domain.account_id):
+        return Domain.objects.get(pk=domain.pk)
+
+
+__all__ = ["PASSWORD", "Cast", "Seat", "make_cast", "make_domain", "make_person", "show_in_dns"]

@@ -44,7 +44,7 @@ def close_account(cast: Cast, key: ApiKey) -> None:
 
 
 def lose_domain(cast: Cast, key: ApiKey) -> None:
-    Domain.objects.update(status="pending")
+    Domain.objects.update(status="pending", can_send=False)
 
 
 @pytest.mark.parametrize(

@@ -238,7 +238,7 @@ def lose_recipient(cast: Cast, key: ApiKey) -> None:
 
 
 def unverify(cast: Cast, key: ApiKey) -> None:
-    Domain.objects.filter(name="hive.example").update(status="failed")
+    Domain.objects.filter(name="hive.example").update(status="failed", can_send=False)
 
 
 def close(cast: Cast, key: ApiKey) -> None:

@@ -25,7 +25,7 @@ class BoundedHandler(DNSHandler):
 
 
 class Command(BaseCommand):
-    help = "Serve the DKIM records of all domains by DNS on loopback. For the demo only."
+    help = "Serve the records of all domains by DNS on loopback. For the demo only."
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -24,6 +24,7 @@ from auditlog.log_keys import public_keys
 from auditlog.merkle import verify_inclusion
 from auditlog.models import Entry
 from auditlog.proofs import InclusionProof
+from domains.models import Domain
 from queensmtp import outbound
 from queensmtp.actors import NOWHERE
 from queensmtp.errors import DeliveryFailure, NotFound
@@ -48,11 +49,20 @@ class Command(BaseCommand):
         demo = read_env(demo_env)
         self.began = time.monotonic()
         account_id = _account_of(demo["QUEENSMTP_API_KEY"])
+        self._verified(account_id, demo["QUEENSMTP_FROM"].rpartition("@")[2])
         email_id = self._accepted(demo)
         event = self._delivered(account_id, email_id)
         self._in_inbox(email_id)
         self._told_by_webhook(event)
         self._sealed(account_id, email_id)
+
+    def _verified(self, account_id: UUID, name: str) -> None:
+        def find() -> Domain | None:
+            with tenant(account_id):
+                return Domain.objects.verified().filter(name=name).first()
+
+        domain = self._wait(find, f"{name} is not verified; see var/log/worker-records.log")
+        self._say("verified", f"{name} by its DNS records, status {domain.status}")
 
     def _accepted(self, demo: dict[str, str]) -> UUID:
         body = {

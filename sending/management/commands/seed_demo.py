@@ -85,8 +85,11 @@ def _account(user: User) -> Account:
 
 def _domain(account: Account) -> None:
     by = system_actor(account.pk, ACTOR)
-    domain = Domain.objects.filter(name=DOMAIN).first() or domains.create(by=by, name=DOMAIN)
-    domains.mark_verified(by=by, domain=domain)
+    domain = Domain.objects.standing().filter(name=DOMAIN).first()
+    domain = domain or domains.create(by=by, name=DOMAIN)
+    if not domain.can_send:
+        # A worker does it as soon as the demo's DNS answers; the first message waits for it.
+        domains.request_check(by=by, domain=domain)
 
 
 def _endpoint(account: Account) -> None:
