@@ -1,12 +1,13 @@
 from django.urls import path
 
-from apikeys import api, leak_api, views
+from apikeys import api, leak_api, usage_api, views
 
 api_urlpatterns = [
     path("keys", api.Keys.as_view()),
     path("keys/<uuid:key_id>", api.Key.as_view()),
     path("keys/<uuid:key_id>/rotate", api.KeyRotation.as_view()),
     path("keys/<uuid:key_id>/end-overlap", api.KeyOverlap.as_view()),
+    path("keys/<uuid:key_id>/usage", usage_api.KeyUsage.as_view()),
     path("leaked-keys", leak_api.LeakedKeys.as_view()),
     path("leaked-keys/github", leak_api.GithubLeakedKeys.as_view()),
 ]
