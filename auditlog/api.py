@@ -4,14 +4,14 @@ from uuid import UUID
 from django.http import HttpResponse
 from rest_framework.response import Response
 
-from auditlog import filters, proofs, queries, receipts, serializers
+from auditlog import filters, proofs, queries, receipts, search, serializers
 from auditlog.audit import Event
 from auditlog.models import Entry, Leaf
 from queensmtp.actors import Target
 from queensmtp.api import ApiView
 from queensmtp.errors import NotFound, refuse_field
 from queensmtp.ids import find_id
-from queensmtp.pagination import list_body, page, read_cursor
+from queensmtp.pagination import list_body, read_cursor
 from queensmtp.requests import ApiRequest
 from queensmtp.scopes import Scope
 
@@ -32,7 +32,7 @@ class AuditEntries(AuditView):
         found = filters.read(dict(request.query_params.lists()))
         cursor = read_cursor(request.query_params)
         account_id = self.account_id(request)
-        shown = page(Entry.objects.of_account(account_id).matching(found), cursor)
+        shown = search.find(account_id, found, cursor)
         indexes = Leaf.objects.indexes_of(account_id, (entry.id for entry in shown.rows))
         return Response(
             list_body(

@@ -18,6 +18,8 @@ CURSOR_NAMES = frozenset({"limit", "after", "before"})
 MOST_EVENTS = 50
 LONGEST_TEXT = 256
 MOST_WORDS = 8
+# `created_at` and the id are read from the clock one after the other, never this far apart.
+CLOCK_SLACK = timedelta(minutes=1)
 
 _EVENT = re.compile(r"[a-z0-9_]{1,64}\.(?:[a-z0-9_]{1,64}|\*)")
 # The years that an id's 48 bits of milliseconds and Python's calendar both hold with room to spare.
@@ -70,6 +72,21 @@ class Filters:
     def hides_reads(self) -> bool:
         """Ordinary reads show when they are asked for, by the switch or by naming events."""
         return not self.events if self.reads is None else not self.reads
+
+    def id_bounds(self) -> tuple[UUID | None, UUID | None]:
+        """Return the ids between which everything of the time range lies."""
+        return id_bounds(self.since, self.until)
+
+
+def id_bounds(since: datetime | None, until: datetime | None) -> tuple[UUID | None, UUID | None]:
+    low = _first_id_at(since - CLOCK_SLACK) if since else None
+    high = _first_id_at(until + CLOCK_SLACK) if until else None
+    return low, high
+
+
+def _first_id_at(moment: datetime) -> UUID:
+    """Return the lowest UUIDv7 of a millisecond."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 class _Refused(Exception):

@@ -1,7 +1,7 @@
 """The log and its tree: written by actions only, and the database refuses what changes them."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -10,9 +10,8 @@ from django.db.models import Exists, OuterRef, Q
 
 from auditlog import entries, words
 from auditlog.exported import Export
-from auditlog.filters import Filters, Named
+from auditlog.filters import Filters, Named, id_bounds
 from auditlog.merkle import Frontier
-from queensmtp.ids import find_id
 
 # The log itself stands here; jobs about it have files of their own.
 __all__ = [
@@ -25,13 +24,11 @@ __all__ = [
     "Leaf",
     "LeafQuerySet",
     "Pending",
+    "Posting",
+    "Segment",
     "Tile",
-    "Word",
     "WrittenByActions",
 ]
-
-# `created_at` and the id are read from the clock one after the other, never this far apart.
-CLOCK_SLACK = timedelta(minutes=1)
 
 
 class WrittenByActions(Exception):
@@ -62,11 +59,12 @@ class EntryQuerySet(models.QuerySet["Entry"]):
 
     def within(self, since: datetime | None, until: datetime | None) -> "EntryQuerySet":
         """Narrow down to ``since <= created_at < until``; the id's bounds prune partitions."""
+        low, high = id_bounds(since, until)
         found = self
         if since:
-            found = found.filter(id__gte=_first_id_at(since - CLOCK_SLACK), created_at__gte=since)
+            found = found.filter(id__gte=low, created_at__gte=since)
         if until:
-            found = found.filter(id__lt=_first_id_at(until + CLOCK_SLACK), created_at__lt=until)
+            found = found.filter(id__lt=high, created_at__lt=until)
         return found
 
     def without_ordinary_reads(self) -> "EntryQuerySet":
@@ -116,32 +114,15 @@ class Entry(InsertOnly):
     class Meta:
         indexes = [
             models.Index(fields=["account_id", "key_id", "id"], name="auditlog_entry_by_key"),
-            models.Index(fields=["account_id", "event", "id"], name="auditlog_entry_by_event"),
-            models.Index(fields=["account_id", "ip", "id"], name="auditlog_entry_by_ip"),
             models.Index(
                 fields=["account_id", "id"],
                 condition=Q(ordinary_read=False),
                 name="auditlog_entry_no_reads",
             ),
             models.Index(
-                fields=["account_id", "actor_id", "id"],
-                condition=~Q(actor_type="key"),
-                name="auditlog_entry_by_actor",
-            ),
-            models.Index(
-                fields=["account_id", "actor_type", "id"],
-                condition=~Q(actor_type="key"),
-                name="auditlog_entry_by_kind",
-            ),
-            models.Index(
                 fields=["account_id", "target_id", "id"],
                 condition=~Q(target_id=""),
                 name="auditlog_entry_by_target",
-            ),
-            models.Index(
-                fields=["account_id", "outcome", "id"],
-                condition=~Q(outcome="allowed"),
-                name="auditlog_entry_by_outcome",
             ),
             models.Index(fields=["account_id", "request_id"], name="auditlog_entry_by_request"),
         ]
@@ -152,6 +133,10 @@ class Entry(InsertOnly):
     @property
     def is_erased(self) -> bool:
         return self.salt is None
+
+    def has_words(self, wanted: Iterable[str]) -> bool:
+        wanted = set(wanted)
+        return not wanted or wanted.issubset(words.of_text(self.target_label))
 
     def leaf_data(self) -> bytes:
         """Return the exact canonical JSON that the leaf hashes."""
@@ -176,20 +161,34 @@ class Pending(models.Model):
         return str(self.entry_id)
 
 
-class Word(models.Model):
-    """A word by which an entry is found. Written behind the sealer by `auditlog.indexing`."""
+class Posting(models.Model):
+    """The places of a segment's leaves that have a token. Written by `auditlog.indexing`."""
 
-    pk = models.CompositePrimaryKey("account_id", "word", "entry_id")
+    pk = models.CompositePrimaryKey("account_id", "token", "segment")
     account_id = models.UUIDField()
-    word = models.TextField(db_collation="C")
-    entry_id = models.UUIDField()
+    segment = models.IntegerField()
+    token = models.TextField(db_collation="C")
+    places = models.BinaryField()
 
     def __str__(self) -> str:
-        return f"{self.word} {self.entry_id}"
+        return f"{self.token} in {self.account_id}/{self.segment}"
+
+
+class Segment(models.Model):
+    """4,096 neighbouring leaves whose postings are written, and the ids between which they lie."""
+
+    pk = models.CompositePrimaryKey("account_id", "number")
+    account_id = models.UUIDField()
+    number = models.IntegerField()
+    lowest = models.UUIDField()
+    highest = models.UUIDField()
+
+    def __str__(self) -> str:
+        return f"{self.account_id}/{self.number}"
 
 
 class Indexed(models.Model):
-    """How many leaves of an account the table of words knows."""
+    """How many leaves of an account the search index knows."""
 
     account_id = models.UUIDField(primary_key=True)
     leaf_count = models.BigIntegerField()
@@ -344,13 +343,8 @@ class Reader(models.Model):
         return f"{self.name} up to {self.number}"
 
 
-def _first_id_at(moment: datetime) -> UUID:
-    """Return the lowest UUIDv7 of a millisecond."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
-
-
 def _conditions(filters: Filters) -> list[Q]:
-    """Return the conditions besides time. Only operators that are leakproof find their index."""
+    """Return the conditions besides time and words, to look at a row with."""
     found = [_event_condition(filters.events)] if filters.events else []
     if filters.key_id:
         found.append(Q(key_id=filters.key_id))
@@ -361,15 +355,8 @@ def _conditions(filters: Filters) -> list[Q]:
     if filters.request_id:
         found.append(Q(request_id=filters.request_id))
     if filters.label:
-        found.append(_has_word(words.of_label(filters.label.name, filters.label.value)))
-    found += [_has_word(word) for word in filters.words]
-    return [*found, *_actor_condition(filters.actor), *_named("target", filters.target)]
-
-
-def _has_word(word: str) -> Q:
-    # An equality on both sides of the join: Postgres takes the account from neither by itself.
-    found = Word.objects.filter(account_id=OuterRef("account_id"), word=word)
-    return Q(Exists(found.filter(entry_id=OuterRef("id"))))
+        found.append(Q(labels__contains={filters.label.name: filters.label.value}))
+    return [*found, *_named("actor", filters.actor), *_named("target", filters.target)]
 
 
 def _named(field: str, named: Named | None) -> list[Q]:
@@ -377,21 +364,6 @@ def _named(field: str, named: Named | None) -> list[Q]:
         return []
     parts = {f"{field}_type": named.type, f"{field}_id": named.id}
     return [Q(**{name: value}) for name, value in parts.items() if value]
-
-
-def _actor_condition(named: Named | None) -> list[Q]:
-    """Keys are found by the index of keys; people and the system by one that leaves keys out."""
-    if named is None:
-        return []
-    key_id = find_id(named.id)
-    if named.type == "key" and key_id:
-        return [Q(actor_type="key", key_id=key_id, actor_id=named.id)]
-    if named.type or not key_id:
-        return _named("actor", named)
-    return [
-        Q(actor_type="key", key_id=key_id, actor_id=named.id)
-        | (~Q(actor_type="key") & Q(actor_id=named.id))
-    ]
 
 
 def _event_condition(events: Iterable[str]) -> Q:

@@ -18,7 +18,7 @@ def cosign_due() -> int:
 
 
 @shared_task
-def index_words() -> int:
+def index_segments() -> int:
     return indexing.index_all()
 
 

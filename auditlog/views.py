@@ -8,7 +8,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from auditlog import actions, checkpoints, log_keys, merkle, proofs
+from auditlog import actions, checkpoints, log_keys, merkle, proofs, search
 from auditlog.audit import sentence_for
 from auditlog.checkpoints import BadCheckpoint
 from auditlog.filters import Filters
@@ -16,7 +16,7 @@ from auditlog.forms import FilterForm
 from auditlog.models import Entry, Head, Leaf
 from queensmtp.console import SeatedRequest, requires_right
 from queensmtp.errors import ApiError
-from queensmtp.pagination import Page, page, read_cursor
+from queensmtp.pagination import Page, read_cursor
 
 SECTION = "audit"
 ROWS = 50
@@ -98,9 +98,8 @@ def _page(request: SeatedRequest, filters: Filters | None, account_id: UUID) -> 
     """No filters that can be read: no rows, since a typo must never widen a search."""
     if filters is None:
         return Page(rows=[], has_more=False)
-    entries = Entry.objects.of_account(account_id).matching(filters)
     try:
-        return page(entries, read_cursor(request.GET, default_limit=ROWS))
+        return search.find(account_id, filters, read_cursor(request.GET, default_limit=ROWS))
     except ApiError as refusal:
         raise BadRequest(refusal.message) from refusal
 

@@ -1,4 +1,4 @@
-"""The words by which an entry is found: those of its target, and its labels.
+"""The words by which an entry is found: those of its target's name, and its labels.
 
 Free text is equality on these words, since under row-level security only equality reaches an
 index. A word begins with what it is: ``t`` of the target, ``l`` a label with its value.
@@ -9,31 +9,28 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 
 LONGEST_WORD = 64
-# A subject of a thousand words must not cost a thousand rows.
+# A name of a thousand words must not cost a thousand rows.
 MOST_WORDS = 32
 
 _BETWEEN = re.compile(r"[^\w]+")
 
 
-def of_entry(*, target_id: str, target_label: str, labels: Mapping[str, str]) -> list[str]:
+def of_entry(*, target_label: str, labels: Mapping[str, str]) -> list[str]:
     """Return every word that finds an entry, each once."""
     found = [of_label(name, value) for name, value in labels.items()]
-    for text in (target_label, target_id):
-        found += of_text(text)
-    return list(dict.fromkeys(found))[:MOST_WORDS]
+    return [*found, *of_text(target_label)] if target_label else found
 
 
 def of_text(text: str) -> list[str]:
     """Return what finds a text: each word, and each run without spaces, such as an address."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    runs = folded.split()
+    runs = _folded(text).split()
     parts = [part for run in runs for part in _BETWEEN.split(run) if part]
-    return _marked("t", [*parts, *runs])
+    return _marked([*runs, *parts])[:MOST_WORDS]
 
 
 def wanted(text: str) -> list[str]:
     """Return the words that an entry must have to be found by a text: its runs without spaces."""
-    return _marked("t", unicodedata.normalize("NFKC", text).casefold().split())
+    return _marked(_folded(text).split())
 
 
 def of_label(name: str, value: str) -> str:
@@ -41,5 +38,9 @@ def of_label(name: str, value: str) -> str:
     return f"l:{name}={value}"[: 4 * LONGEST_WORD]
 
 
-def _marked(kind: str, words: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(f"{kind}:{word[:LONGEST_WORD]}" for word in words))
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _marked(words: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(f"t:{word[:LONGEST_WORD]}" for word in words))

@@ -102,7 +102,7 @@ def vacuumed() -> None:
     """What autovacuum does in time: the benchmark does not wait for it."""
     take_role("owner")
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM (ANALYZE) auditlog_entry, auditlog_word, auditlog_leaf")
+        cursor.execute("VACUUM (ANALYZE) auditlog_entry, auditlog_posting, auditlog_leaf")
     take_role("app")
 
 

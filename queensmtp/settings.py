@@ -114,7 +114,7 @@ SWEEPS = {
     ],
     "audit": [("auditlog.tasks.seal", 0.5)],
     "records": [
-        ("auditlog.tasks.index_words", 2.0),
+        ("auditlog.tasks.index_segments", 5.0),
         ("auditlog.tasks.export_due", 5.0),
         ("auditlog.tasks.cosign_due", 2.0),
         ("auditlog.tasks.expire_exports", 600.0),

@@ -6,14 +6,15 @@ from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditlog import actions, filters
+from auditlog import actions, filters, search
 from auditlog.filters import AddressRange, Filters, Label, Named
 from auditlog.models import Entry
 from queensmtp.actors import Actor, Target
 from queensmtp.errors import ValidationFailed
 from queensmtp.ids import new_id
+from queensmtp.pagination import Cursor
 from queensmtp.tenancy import tenant
-from tests.factories.auditlog import HIVE, alice, index, key_actor, leave_waiting, seal
+from tests.factories.auditlog import HIVE, alice, key_actor, leave_waiting
 from tests.roles import as_role
 
 KEY_ID = new_id()
@@ -136,8 +137,6 @@ def ids(db: None) -> dict[str, UUID]:
                 target=Target("domain", "d1", "Post.Hive.example"),
             ),
         }
-    seal()
-    index()
     return found
 
 
@@ -168,7 +167,6 @@ def ids(db: None) -> dict[str, UUID]:
         ({"q": "post.hive.example"}, {"system"}),
         ({"q": "hive spring"}, {"created"}),
         ({"q": "hive unit:retail"}, set()),
-        ({"q": "k1"}, {"created"}),
         ({"q": "spr"}, set()),
         ({"actor": "key"}, {"sent", "refused"}),
         ({"actor": f"key:{KEY_ID}"}, {"sent", "refused"}),
@@ -185,9 +183,10 @@ def test_a_filter_finds_what_it_names(
 ) -> None:
     read = filters.read({name: [value] for name, value in query.items()})
     with tenant(HIVE):
-        found = set(Entry.objects.of_account(HIVE).matching(read).values_list("id", flat=True))
+        shown = search.find(HIVE, read, Cursor()).rows
+    found = {entry.id for entry in shown}
     assert {name for name, entry_id in ids.items() if entry_id in found} == expected
-    assert len(found) == len(expected)
+    assert [entry.id for entry in shown] == sorted(found, reverse=True)
 
 
 def test_a_time_range_is_exact_to_the_microsecond(ids: dict[str, UUID]) -> None:
@@ -218,11 +217,6 @@ INSERT INTO auditlog_entry SELECT
 FROM generate_series(1, 20000) n
 """
 
-MANY_WORDS = """
-INSERT INTO auditlog_word
-SELECT account_id, 't:d' || right(target_id, 1), id FROM auditlog_entry
-"""
-
 
 @pytest.mark.parametrize(
     ("query", "index"),
@@ -230,19 +224,9 @@ SELECT account_id, 't:d' || right(target_id, 1), id FROM auditlog_entry
         ({"reads": "true"}, "newest"),
         ({}, "no_reads"),
         ({"reads": "true", "key_id": "00000000-0000-0000-0000-000000000005"}, "by_key"),
-        ({"event": "sender.verified"}, "by_event"),
-        ({"event": "sender.*"}, "by_event"),
-        ({"reads": "true", "ip": "10.0.5.0/30"}, "by_ip"),
-        ({"actor": "user:u5"}, "by_actor"),
-        ({"actor": "system"}, "by_kind"),
         ({"target": "domain:d7"}, "by_target"),
         ({"target": "d7"}, "by_target"),
-        ({"outcome": "refused"}, "by_outcome"),
         ({"request_id": "r7"}, "by_request"),
-        ({"q": "nothing"}, "word"),
-        ({"label": "unit:none", "reads": "true"}, "word"),
-        ({"outcome": "failed", "key_id": "00000000-0000-0000-0000-000000000005"}, "by_outcome"),
-        ({"event": "sender.verified", "ip": "10.0.5.0/24"}, "by_event"),
     ],
 )
 def test_the_app_finds_it_through_an_index(db: None, query: dict[str, str], index: str) -> None:
@@ -250,19 +234,15 @@ def test_the_app_finds_it_through_an_index(db: None, query: dict[str, str], inde
     read = filters.read({name: [value] for name, value in query.items()})
     with as_role("worker"), connection.cursor() as cursor:
         cursor.execute(MANY, [HIVE])
-        cursor.execute(MANY_WORDS)
     with tenant(HIVE), connection.cursor() as cursor:
         cursor.execute("SET LOCAL ROLE owner")
-        cursor.execute("ANALYZE auditlog_entry, auditlog_word")
+        cursor.execute("ANALYZE auditlog_entry")
         cursor.execute("SET LOCAL ROLE app")
         plan = Entry.objects.of_account(HIVE).matching(read).order_by("-id")[:20].explain()
         cursor.execute("SELECT DISTINCT tableoid::regclass::text FROM auditlog_entry")
         full = [name for (name,) in cursor.fetchall()]
     for partition in full:
         assert f"Seq Scan on {partition} " not in plan, plan
-        if index == "word":
-            assert "auditlog_word_pkey" in plan, plan
-            continue
         assert f" {partition}_{INDEX_COLUMNS[index]} " in plan, plan
 
 
@@ -271,12 +251,7 @@ INDEX_COLUMNS = {
     "newest": "pkey",
     "no_reads": "account_id_id_idx",
     "by_key": "account_id_key_id_id_idx",
-    "by_event": "account_id_event_id_idx",
-    "by_ip": "account_id_ip_id_idx",
-    "by_actor": "account_id_actor_id_id_idx",
-    "by_kind": "account_id_actor_type_id_idx",
     "by_target": "account_id_target_id_id_idx",
-    "by_outcome": "account_id_outcome_id_idx",
     "by_request": "account_id_request_id_idx",
 }
 
