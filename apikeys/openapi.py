@@ -13,6 +13,7 @@ SETTABLE = {
     "allowed_cidrs": ["203.0.113.0/24", "2001:db8::/48"],
     "allowed_recipients": ["@example.com"],
     "expires_at": "2027-02-21T00:00:00+00:00",
+    "rotate_every_seconds": None,
     "rate_limit": {"requests": 20, "per_seconds": 1},
     "labels": {"client": "acme"},
     "notes": "Belongs to the shop team.",
@@ -22,9 +23,11 @@ RESTRICTIONS = (
     "allowed_cidrs",
     "allowed_recipients",
     "expires_at",
+    "rotate_every_seconds",
     "rate_limit",
     "last_used_at",
     "last_used_ip",
+    "last_used_user_agent",
 )
 KEY = {
     "object": "key",
@@ -34,10 +37,12 @@ KEY = {
     "prefix": "qs_prod_4fK9",
     "last4": "x7Qa",
     "status": "active",
+    "decoy": False,
     "created_at": AT,
     "created_by": "alice@hive.example",
     "last_used_at": AT,
     "last_used_ip": "203.0.113.7",
+    "last_used_user_agent": "resend-node:6.1.0",
     "replaces": None,
     "replaced_by": None,
     "overlap_ends_at": None,
@@ -48,8 +53,13 @@ RECEIVED = {"object": "leak_report", "received": 1}
 OPERATIONS = {
     "POST /v1/keys": Operation(
         summary="Create a key; its token is answered this once",
-        body={**SETTABLE, "environment": "production", "allow_wide_cidrs": False},
-        optional=(*RESTRICTIONS, "labels", "notes", "allow_wide_cidrs"),
+        body={
+            **SETTABLE,
+            "environment": "production",
+            "allow_wide_cidrs": False,
+            "decoy": False,
+        },
+        optional=(*RESTRICTIONS, "labels", "notes", "allow_wide_cidrs", "decoy"),
         answer={**KEY, "token": TOKEN},
         status=201,
         nullable=RESTRICTIONS,
@@ -76,7 +86,21 @@ OPERATIONS = {
         errors=(403, 409),
     ),
     "DELETE /v1/keys/{key_id}": Operation(
-        summary="Revoke a key at once", answer={"object": "key", "id": ID, "deleted": True}
+        summary="Revoke a key at once",
+        answer={"object": "key", "id": ID, "deleted": True},
+        errors=(403,),
+    ),
+    "GET /v1/keys/{key_id}/usage": Operation(
+        summary="The requests of a key, day by day and by outcome",
+        answer={
+            "object": "key_usage",
+            "key_id": ID,
+            "data": [{"date": "2026-11-21", "allowed": 1_204, "refused": 3, "failed": 0}],
+        },
+        query={
+            "from": "The first day (UTC); 29 days before the last if not given.",
+            "to": "The last day; today if not given. At most 366 days.",
+        },
     ),
     "POST /v1/keys/{key_id}/rotate": Operation(
         summary="Make a successor; the old key ends after an overlap",
