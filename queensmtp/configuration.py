@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.core.exceptions import ImproperlyConfigured
 
 from queensmtp.client_address import Network
+from queensmtp.public_addresses import is_private_range
 
 environment = environ.Env()
 
@@ -100,6 +101,19 @@ def networks(name: str) -> list[Network]:
                 f"{name} holds {text!r}, which is no address range ({error}): "
                 f"write it like 10.0.0.0/8."
             ) from None
+    return found
+
+
+def private_networks(name: str) -> list[Network]:
+    """Address ranges of the operator's own network; nothing that a tenant must never reach."""
+    found = networks(name)
+    for network in found:
+        if not is_private_range(network):
+            raise ImproperlyConfigured(
+                f"{name} holds {network}, which is not wholly private, or holds a cloud's metadata "
+                "address: name the narrowest range inside 10.0.0.0/8, 172.16.0.0/12, "
+                "192.168.0.0/16, 100.64.0.0/10 or fc00::/7 that your receivers are in."
+            )
     return found
 
 

@@ -5,7 +5,16 @@ IPv4-compatible loopback, fec0::/10 and multicast. So IPv4 is everything but wha
 and IPv6 is only what IANA has given out as global unicast, less what is listed here.
 """
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+
+from queensmtp.client_address import Network
 
 IpAddress = IPv4Address | IPv6Address
 
@@ -43,6 +52,19 @@ IPV6_NOT_PUBLIC = tuple(
         "3fff::/20",  # documentation
     )
 )
+# What an operator may open: his own networks. Never loopback, link-local (cloud metadata), or more.
+PRIVATE_NETWORKS = tuple(
+    ip_network(network)
+    for network in (
+        "10.0.0.0/8",  # RFC 1918
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",  # RFC 6598: VPNs such as Tailscale use it too
+        "fc00::/7",  # RFC 4193
+    )
+)
+# In them, but where clouds answer with credentials.
+METADATA_ADDRESSES = tuple(ip_address(text) for text in ("100.100.100.200", "fd00:ec2::254"))
 # RFC 5214: an ISATAP interface identifier carries an IPv4 address too.
 ISATAP_IDENTIFIERS = (0x00005EFE, 0x02005EFE)
 
@@ -55,6 +77,15 @@ def is_public(address: IpAddress) -> bool:
         and not any(address in network for network in IPV6_NOT_PUBLIC)
         and (int(address) >> 32) & 0xFFFFFFFF not in ISATAP_IDENTIFIERS
     )
+
+
+def is_private_range(network: Network) -> bool:
+    """Whether an operator may allow it: wholly private, and without a cloud's metadata."""
+    lies_within = any(
+        network.version == private.version and network.subnet_of(private)  # type: ignore[arg-type]
+        for private in PRIVATE_NETWORKS
+    )
+    return lies_within and not any(address in network for address in METADATA_ADDRESSES)
 
 
 def is_ipv4_loopback(address: IpAddress) -> bool:

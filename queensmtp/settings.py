@@ -335,6 +335,8 @@ OUTBOUND_ALLOW_LOOPBACK = read.flag("OUTBOUND_ALLOW_LOOPBACK", default=False)
 OUTBOUND_CA_FILE = os.environ.get("OUTBOUND_CA_FILE", "")
 # Besides 443.
 OUTBOUND_PORTS = read.numbers("OUTBOUND_PORTS", default=[])
+# Named parts of the operator's own network that webhooks may reach.
+OUTBOUND_PRIVATE_RANGES = read.private_networks("OUTBOUND_PRIVATE_RANGES")
 # The first attempt is at once; these are the pauses before the following ones.
 WEBHOOK_RETRY_SECONDS = read.numbers(
     "WEBHOOK_RETRY_SECONDS", default=[5, 300, 1_800, 7_200, 18_000, 36_000, 36_000]

@@ -8,11 +8,13 @@ import time
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 from pytest_django.fixtures import Settings
 
-from queensmtp import outbound
+from queensmtp import outbound, outbound_client
 from queensmtp.errors import DeliveryFailure, PermanentFailure
 from queensmtp.outbound import Client, Policy, Request, Response
 from tests import http_receiver
@@ -221,13 +223,47 @@ def test_a_name_that_answers_otherwise_the_second_time_gains_nothing(
     assert allowed.connection_count == turns // 2
 
 
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        (["127.0.0.1"], 200),
+        (["127.0.0.3"], "blocked_address"),
+        (["127.0.0.1", "127.0.0.3"], "blocked_address"),
+    ],
+)
+def test_a_range_that_the_operator_named_is_reached_and_nothing_beside_it(
+    authority: Authority,
+    zone: ScriptedZone,
+    nameserver: tuple[str, int],
+    answers: list[str],
+    expected: int | str,
+) -> None:
+    zone.names["hook.example"] = [answers]
+    certificate = authority.issue("hook.example")
+    with HttpReceiver(certificate=certificate) as receiver:
+        policy = replace(
+            named(nameserver, receiver.port, ca=str(authority.ca_file), loopback=False),
+            private_ranges=(ip_network("127.0.0.1/32"),),
+        )
+        outcome = one(f"https://hook.example:{receiver.port}/", policy=policy)
+
+    assert (outcome.status if isinstance(outcome, Response) else outcome) == expected
+
+
+def test_a_literal_of_a_named_range_passes_the_url_check() -> None:
+    policy = Policy(private_ranges=(ip_network("10.20.30.0/28"),))
+    assert outbound.check_url("https://10.20.30.4/", policy).host == "10.20.30.4"
+    with pytest.raises(PermanentFailure):
+        outbound.check_url("https://10.20.30.16/", policy)
+
+
 def test_the_last_gate_stops_an_address_that_no_resolver_saw(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Were the URL check ever to miss a literal, the socket would still not be opened."""
     with HttpReceiver() as receiver:
         destination = outbound.check_url(receiver.url, LOOPBACK)
-        monkeypatch.setattr(outbound, "check_url", lambda *_: destination)
+        monkeypatch.setattr(outbound_client, "check_url", lambda *_: destination)
         assert one(receiver.url, policy=Policy()) == "blocked_address"
 
     assert receiver.connection_count == 0

@@ -9,17 +9,31 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FORBIDDEN = {
     "aiohttp",
+    "ftplib",
+    "h2",
     "http.client",
     "httpcore",
+    "httplib2",
     "httpx",
+    "httpx2",
+    "niquests",
     "pycurl",
     "requests",
+    "telnetlib",
     "urllib.request",
     "urllib3",
+    "webbrowser",
+    "websocket",
+    "websockets",
+    "xmlrpc.client",
 }
+# A socket of one's own goes around every gate.
+RAW = {"create_connection", "create_datagram_endpoint", "open_connection", "sock_connect"}
+# They dial an MX or a relay, by rules of their own (`sending/transports.py`).
+DIALS_SMTP = {ROOT / "sending" / "smtp_client.py"}
 # `deploy` asks our own readiness address while starting; `sdks` and `benchmarks` are clients.
 OUTSIDE_THE_PRODUCT = {".venv", "benchmarks", "deploy", "sdks", "tests", "var"}
-THE_CLIENT = ROOT / "queensmtp" / "outbound.py"
+THE_CLIENT = ROOT / "queensmtp" / "outbound_client.py"
 
 
 def product_files() -> Iterator[Path]:
@@ -55,6 +69,29 @@ def test_no_other_http_client_is_imported() -> None:
     assert not found, f"Use queensmtp.outbound, which refuses internal addresses: {found}"
 
 
+def raw_sockets_in(source: str) -> set[str]:
+    names = {
+        node.attr if isinstance(node, ast.Attribute) else node.id
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute | ast.Name)
+    }
+    return names & RAW
+
+
+def test_no_connection_is_made_by_hand() -> None:
+    found = {
+        str(path.relative_to(ROOT)): sorted(names)
+        for path in product_files()
+        if path not in DIALS_SMTP and (names := raw_sockets_in(path.read_text()))
+    }
+    assert not found, f"Use queensmtp.outbound, which refuses internal addresses: {found}"
+
+
+def test_the_rule_sees_a_connection_made_by_hand() -> None:
+    assert raw_sockets_in("import socket\nsocket.create_connection(('10.0.0.1', 80))")
+    assert raw_sockets_in("from asyncio import open_connection as o\nawait_ = open_connection")
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -65,6 +102,7 @@ def test_no_other_http_client_is_imported() -> None:
         "def f():\n    import httpx as h",
         "from aiohttp.web import Application",
         "import http.client",
+        "from xmlrpc.client import ServerProxy",
     ],
 )
 def test_the_rule_sees_every_way_to_import(source: str) -> None:

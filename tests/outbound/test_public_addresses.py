@@ -1,8 +1,8 @@
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import pytest
 
-from queensmtp.public_addresses import is_public, parse
+from queensmtp.public_addresses import is_private_range, is_public, parse
 
 
 def words(text: str) -> list[str]:
@@ -56,3 +56,31 @@ def test_it_is_public(text: str) -> None:
 def test_only_the_canonical_notation_is_an_address(text: str) -> None:
     with pytest.raises(ValueError, match="address"):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    "network", ["10.20.30.0/28", "192.168.0.0/16", "100.64.0.0/24", "fd00:1::/64", "172.16.5.4/32"]
+)
+def test_an_operator_may_allow_named_private_ranges(network: str) -> None:
+    assert is_private_range(ip_network(network))
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        "0.0.0.0/0",
+        "127.0.0.0/8",
+        "169.254.169.254/32",
+        "100.100.100.0/24",
+        "100.64.0.0/10",
+        "172.0.0.0/8",
+        "8.8.8.0/24",
+        "::/0",
+        "::1/128",
+        "fe80::/10",
+        "fd00:ec2::/32",
+        "::ffff:10.0.0.0/104",
+    ],
+)
+def test_what_no_tenant_must_reach_cannot_be_allowed(network: str) -> None:
+    assert not is_private_range(ip_network(network))

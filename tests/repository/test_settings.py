@@ -12,6 +12,7 @@ SETTING = re.compile(r"^[A-Z][A-Z0-9_]{3,}$")
 NOT_OURS = {"PATH", "HOME", "XDG_RUNTIME_DIR", "DJANGO_SETTINGS_MODULE", "DEBIAN_FRONTEND"}
 READERS = {
     *("list", "secret", "optional_secret", "numbered_keys", "database", "networks"),
+    "private_networks",
     *("number", "numbers", "choice", "flag", "signing_keys"),
 }
 
