@@ -77,7 +77,8 @@ class KeyForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
         required=False,
         label="Sending domains",
-        help_text="One per line. Left empty, every verified domain of the account.",
+        help_text="One per line; *.example.com for what is below example.com. Left empty, every "
+        "verified domain of the account.",
     )
     allowed_cidrs = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),

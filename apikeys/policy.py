@@ -16,7 +16,7 @@ from uuid import UUID
 
 import orjson
 
-from apikeys import allowlist, tokens
+from apikeys import allowlist, sending_domains, tokens
 from apikeys.tokens import Token
 from queensmtp import scopes
 from queensmtp.errors import (
@@ -175,7 +175,7 @@ def authorise(record: KeyRecord, *, scope: str) -> Refusal | None:
 
 def may_send_from(record: Limited, domain: str) -> Refusal | None:
     """Gate 3: the from-domain. No list means every verified domain of the account."""
-    if record.domains is None or domain in record.domains:
+    if record.domains is None or sending_domains.allows(record.domains, domain):
         return None
     message = (
         f"This API key may send from {', '.join(record.domains)}; `from` is {domain}. "

@@ -1,14 +1,15 @@
 """What a key may do, as one value: read from a request, compared with the creator's own. Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from apikeys import allowlist
+from apikeys import allowlist, sending_domains
 from apikeys.policy import KeyRecord
 from apikeys.tokens import Environment
+from queensmtp.addresses import AddressRefused
 from queensmtp.errors import FieldError, ValidationFailed, refuse_field
 from queensmtp.scopes import ALL, Scope, granted
 
@@ -21,8 +22,6 @@ SCHEDULE_MINIMUM, SCHEDULE_MAXIMUM = 86_400, 731 * 86_400
 LATEST_EXPIRY = datetime(3000, 1, 1, tzinfo=UTC)
 # Labels become filters and groups of reports; the name is a word, the value any short text.
 LABEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,63}")
-RECIPIENT = re.compile(r"([^\s@,<>\"\x00-\x1f\x7f]{1,64})?@[a-z0-9-]+(\.[a-z0-9-]+)+")
-DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +84,11 @@ def read(body: Mapping[str, Any], *, now: datetime, reading: Reading) -> Rights:
     every = _schedule(body, reading)
     wanted = Rights(
         scopes=scopes,
-        domains=_matching(body, "domains", DOMAIN, reading),
+        domains=_normal(body, "domains", sending_domains.read, reading),
         allowed_cidrs=cidrs,
-        allowed_recipients=_matching(body, "allowed_recipients", RECIPIENT, reading),
+        allowed_recipients=_normal(
+            body, "allowed_recipients", sending_domains.read_recipient, reading
+        ),
         expires_at=_expiry(body.get("expires_at"), now, reading),
         rate_requests=requests,
         rate_per_seconds=per_seconds,
@@ -100,10 +101,11 @@ def above_ceiling(wanted: Rights, creator: KeyRecord) -> list[FieldError]:
     """In which dimensions `wanted` exceeds what the creating key has itself."""
     lists = (
         ("scopes", wanted.scopes, tuple(granted(creator.scopes))),
-        ("domains", wanted.domains, creator.domains),
         ("allowed_recipients", wanted.allowed_recipients, creator.allowed_recipients),
     )
     beyond = [name for name, asked, own in lists if not _within(asked, own)]
+    if not sending_domains.within(wanted.domains, creator.domains):
+        beyond.append("domains")
     if not _ranges_within(wanted.allowed_cidrs, creator.allowed_cidrs):
         beyond.append("allowed_cidrs")
     own_end = _earliest(creator.expires_at, creator.overlap_ends_at)
@@ -222,15 +224,23 @@ def _strings(body: Mapping[str, Any], name: str, reading: Reading) -> tuple[str,
     return tuple(values)
 
 
-def _matching(
-    body: Mapping[str, Any], name: str, shape: re.Pattern[str], reading: Reading
+def _normal(
+    body: Mapping[str, Any], name: str, read: Callable[[str], str], reading: Reading
 ) -> tuple[str, ...] | None:
+    """A list of names, each in the normal form that mail is compared in."""
     values = _strings(body, name, reading)
-    for value in values or ():
-        if len(value) > 320 or not shape.fullmatch(value):
-            message = f"{value[:80]!r} is not what belongs here; write it in lower case."
+    if values is None:
+        return None
+    normal: list[str] = []
+    for value in values:
+        try:
+            normal.append(read(value))
+        except AddressRefused as problem:
+            message = f"{value[:80]!r} is not what belongs here: it {problem.message}."
             reading.refuse(name, "invalid", message)
-    return values
+    if len(set(normal)) != len(normal):
+        reading.refuse(name, "repeated", "each may stand only once.")
+    return tuple(normal)
 
 
 def _rate(value: Any, reading: Reading) -> tuple[int | None, int | None]:

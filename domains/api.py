@@ -2,7 +2,7 @@ from uuid import UUID
 
 from rest_framework.response import Response
 
-from domains import actions, payloads, serializers
+from domains import actions, payloads, rotation, serializers
 from domains.audit import Event
 from domains.models import Domain
 from queensmtp import pagination
@@ -69,6 +69,24 @@ class DomainVerification(ApiView):
     def post(self, request: ApiRequest, domain_id: UUID) -> Response:
         domain = actions.request_check(by=request.actor, domain=get_domain(request, domain_id))
         return Response(payloads.brief(domain))
+
+
+class DkimRotation(ApiView):
+    """/v1/domains/{id}/dkim/rotate: ours, and strict."""
+
+    scope = Scope.DOMAINS_WRITE
+    audit_events = {"POST": Event.KEY_PREPARED, "DELETE": Event.KEY_WITHDRAWN}
+
+    def post(self, request: ApiRequest, domain_id: UUID) -> Response:
+        domain = get_domain(request, domain_id)
+        selector, own = serializers.read_rotation(request.data)
+        rotation.prepare(by=request.actor, domain=domain, selector=selector, own=own)
+        return Response(payloads.whole(domain), status=201)
+
+    def delete(self, request: ApiRequest, domain_id: UUID) -> Response:
+        domain = get_domain(request, domain_id)
+        rotation.withdraw(by=request.actor, domain=domain)
+        return Response(payloads.whole(domain))
 
 
 def get_domain(request: ApiRequest, domain_id: UUID) -> Domain:

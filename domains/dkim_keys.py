@@ -5,10 +5,13 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
 RSA_BITS = 2048
+LARGEST_RSA_BITS = 4096
+PEM_LIMIT = 8_192
 
 
 class Algorithm(StrEnum):
@@ -51,6 +54,28 @@ def generate(algorithm: Algorithm) -> KeyPair:
         private = ed25519.Ed25519PrivateKey.generate()
     else:
         private = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+    return _pair(algorithm, private)
+
+
+def read_own(pem: str) -> KeyPair:
+    """A customer's own private key, unencrypted PEM. Raises ValueError with the reason."""
+    if len(pem) > PEM_LIMIT or not pem.isascii():
+        raise ValueError("give one private key as PEM.")
+    try:
+        # Validated in full, which takes a moment: we have not made it.
+        private = serialization.load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ValueError("give one private key as PEM, without a passphrase.") from None
+    if isinstance(private, ed25519.Ed25519PrivateKey):
+        return _pair(Algorithm.ED25519, private)
+    if isinstance(private, rsa.RSAPrivateKey):
+        if RSA_BITS <= private.key_size <= LARGEST_RSA_BITS:
+            return _pair(Algorithm.RSA, private)
+        raise ValueError(f"an RSA key here has {RSA_BITS} to {LARGEST_RSA_BITS} bits.")
+    raise ValueError("a DKIM key is RSA or Ed25519.")
+
+
+def _pair(algorithm: Algorithm, private: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> KeyPair:
     return KeyPair(
         algorithm,
         private.private_bytes(

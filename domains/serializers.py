@@ -2,9 +2,11 @@
 (ours: they are refused)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from domains import dkim_keys
+from domains.dkim_keys import KeyPair
 from domains.errors import InvalidRegion
 from domains.models import DEFAULT_RETURN_PATH, REGIONS, Domain
 from domains.names import read_name
@@ -16,6 +18,7 @@ LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 SELECTOR = re.compile(rf"{LABEL.pattern}(?:\.{LABEL.pattern})*")
 SELECTOR_LIMIT = 63
 TLS = {"opportunistic": False, "enforced": True}
+ROTATION_FIELDS = ("selector", "private_key")
 SENDER_FIELDS = ("name", "email", "reply_to")
 
 
@@ -68,10 +71,7 @@ def name_of(value: Any, *, field: str = "name") -> str:
 def read_sender(data: Any, *, is_new: bool) -> dict[str, Any]:
     """What a request sets of a sender identity; unknown fields are refused."""
     body = object_of(data)
-    unknown = sorted(set(body) - set(SENDER_FIELDS))
-    if unknown:
-        known = ", ".join(SENDER_FIELDS)
-        raise refuse_field(unknown[0][:64], "unknown_field", f"the fields here are {known}.")
+    _refuse_unknown(body, SENDER_FIELDS)
     if is_new and body.get("email") is None:
         missing = FieldError("email", "missing", "give the address to send from.")
         raise MissingField("Missing `email` field.", errors=[missing])
@@ -98,6 +98,28 @@ def read_selector(value: Any) -> str:
             "selector", "invalid", "use letters, digits and hyphens, at most 63 in all."
         )
     return value.lower()
+
+
+def read_rotation(data: Any) -> tuple[str, KeyPair | None]:
+    """The selector and the private key of a customer's own, if any."""
+    body = object_of(data)
+    _refuse_unknown(body, ROTATION_FIELDS)
+    pem = body.get("private_key")
+    return read_selector(body.get("selector")), own_key(pem) if pem else None
+
+
+def own_key(pem: Any) -> KeyPair:
+    try:
+        return dkim_keys.read_own(_text("private_key", pem))
+    except ValueError as problem:
+        raise refuse_field("private_key", "invalid", str(problem)) from None
+
+
+def _refuse_unknown(body: Mapping[str, Any], fields: Sequence[str]) -> None:
+    unknown = sorted(set(body) - set(fields))
+    if unknown:
+        known = ", ".join(fields)
+        raise refuse_field(unknown[0][:64], "unknown_field", f"the fields here are {known}.")
 
 
 def object_of(data: Any) -> Mapping[str, Any]:

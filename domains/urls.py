@@ -8,6 +8,7 @@ api_urlpatterns = [
     path("domains", api.Domains.as_view()),
     path("domains/<uuid:domain_id>", api.OneDomain.as_view()),
     path("domains/<uuid:domain_id>/verify", api.DomainVerification.as_view()),
+    path("domains/<uuid:domain_id>/dkim/rotate", api.DkimRotation.as_view()),
     path("sender-ids", sender_api.Senders.as_view()),
     path("sender-ids/<uuid:sender_id>", sender_api.OneSender.as_view()),
 ]

@@ -207,6 +207,21 @@ def test_a_domain_that_is_not_listed_may_not_be_sent_from(domain: str) -> None:
     assert policy.may_send_from(record, "good.example") is None
 
 
+@pytest.mark.parametrize(
+    ("domain", "is_allowed"),
+    [
+        ("news.good.example", True),
+        ("a.b.good.example", True),
+        ("good.example", False),
+        ("evilgood.example", False),
+        ("news.good.example.evil.example", False),
+    ],
+)
+def test_subdomains_are_opted_in_for_one_domain(domain: str, is_allowed: bool) -> None:
+    record = make_record(domains=("*.good.example",))
+    assert (policy.may_send_from(record, domain) is None) == is_allowed
+
+
 @pytest.mark.parametrize("domains", [(), ("other.example",)])
 def test_no_domain_left_is_dead_and_never_wider(domains: tuple[str, ...]) -> None:
     assert policy.may_send_from(make_record(domains=domains), "good.example") is not None
