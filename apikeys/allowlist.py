@@ -2,13 +2,17 @@
 
 import ipaddress
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from queensmtp.client_address import Address, Network, canonical
 from queensmtp.errors import FieldError
 
 MAXIMUM_ENTRIES = 1_000
 WIDEST = {4: 8, 6: 32}
+# What `smallest_cover` takes for one place: a part of a /24, and a host's /64.
+NEIGHBOURHOOD, NEIGHBOURS, HOST_PREFIX = 24, 4, 64
 SHAPE = re.compile(r"[0-9A-Fa-f.:]+(/[0-9]{1,3})?")
 
 
@@ -30,6 +34,22 @@ def read(
     return list(found), problems
 
 
+class Ranges:
+    """Canonical ranges read once, to be asked about many addresses."""
+
+    def __init__(self, ranges: Iterable[str]) -> None:
+        networks = [ipaddress.ip_network(text) for text in ranges]
+        self._spans = {version: _spans(networks, version) for version in WIDEST}
+
+    def allow(self, address: str | None) -> bool:
+        found = canonical(address) if address else None
+        if found is None:
+            return False
+        firsts, lasts = self._spans[found.version]
+        place = bisect_right(firsts, int(found)) - 1
+        return place >= 0 and int(found) <= lasts[place]
+
+
 def allows(ranges: Iterable[str], address: str | None) -> bool:
     """Whether an address lies in one of the (canonical) ranges; no address, no."""
     found = canonical(address) if address else None
@@ -40,6 +60,47 @@ def covers(ranges: Iterable[str], text: str) -> bool:
     """Whether one of the (canonical) ranges holds the whole of another."""
     inner = ipaddress.ip_network(text)
     return any(_holds(ipaddress.ip_network(outer), inner) for outer in ranges)
+
+
+def smallest_cover(addresses: Iterable[str]) -> list[str]:
+    """The fewest tight ranges around addresses that were seen.
+
+    Four or more within a /24 become the one smallest range around them; fewer stay single. Of
+    IPv6 the whole /64 is taken, since a host changes its address within it (RFC 8981).
+    """
+    found = {one for one in map(canonical, addresses) if one is not None}
+    neighbours: dict[ipaddress.IPv4Network, list[ipaddress.IPv4Address]] = {}
+    for one in found:
+        if isinstance(one, ipaddress.IPv4Address):
+            block = ipaddress.IPv4Network((one, NEIGHBOURHOOD), strict=False)
+            neighbours.setdefault(block, []).append(one)
+    v4 = [network for group in neighbours.values() for network in _around(group)]
+    v6 = [
+        ipaddress.IPv6Network((one, HOST_PREFIX), strict=False)
+        for one in found
+        if isinstance(one, ipaddress.IPv6Address)
+    ]
+    return [
+        *map(str, ipaddress.collapse_addresses(v4)),
+        *map(str, ipaddress.collapse_addresses(v6)),
+    ]
+
+
+def _around(group: Sequence[ipaddress.IPv4Address]) -> list[ipaddress.IPv4Network]:
+    if len(group) < NEIGHBOURS:
+        return [ipaddress.IPv4Network(one) for one in group]
+    span = int(min(group)) ^ int(max(group))
+    return [ipaddress.IPv4Network((min(group), 32 - span.bit_length()), strict=False)]
+
+
+def _spans(networks: Iterable[Network], version: int) -> tuple[list[int], list[int]]:
+    """The first and last addresses of the ranges of one version: sorted, and apart."""
+    same: list[Any] = [one for one in networks if one.version == version]
+    apart = list(ipaddress.collapse_addresses(same))
+    return (
+        [int(one.network_address) for one in apart],
+        [int(one.broadcast_address) for one in apart],
+    )
 
 
 def _holds(outer: Network, inner: Network) -> bool:

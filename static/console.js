@@ -45,6 +45,25 @@ for (const link of document.querySelectorAll("a[data-dialog]")) {
   }
 }
 
+// A piece of a page that changes by itself is fetched again while somebody looks at it.
+const REFRESH_MS = 5000;
+const REFRESHES_AT_MOST = 360;
+
+function refresh(id, left) {
+  const part = document.getElementById(id);
+  if (!part || !part.dataset.refreshes || !left) return;
+  setTimeout(async () => {
+    if (!document.hidden) {
+      const answer = await fetch(part.dataset.refreshes).catch(() => null);
+      if (!answer || !answer.ok || answer.redirected) return;
+      part.outerHTML = await answer.text();
+    }
+    refresh(id, left - 1);
+  }, REFRESH_MS);
+}
+
+for (const part of document.querySelectorAll("[data-refreshes]")) refresh(part.id, REFRESHES_AT_MOST);
+
 // The menu closes on Escape and on a click elsewhere.
 const menu = document.querySelector("details.menu");
 if (menu) {

@@ -1,5 +1,5 @@
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,6 +9,7 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 
 register = template.Library()
 
@@ -29,6 +30,8 @@ TONES = {
     "in_doubt": "warn",
     "suppressed": "warn",
     "expired": "warn",
+    "idle": "warn",
+    "learning": "notice",
     "refused": "bad",
     "failed": "bad",
     "bounced": "bad",
@@ -88,6 +91,14 @@ def when(moment: datetime | None, empty: str = "never") -> SafeString:
         utc.strftime("%Y-%m-%d %H:%M:%S UTC"),
         local.strftime("%d %b %Y, %H:%M:%S %Z"),
     )
+
+
+@register.filter
+def ago(moment: datetime) -> str:
+    """How long a moment is past, in the largest units; for what is looked at while it happens."""
+    if timezone.now() - moment < timedelta(minutes=1):
+        return "just now"
+    return f"{timesince(moment, depth=1)} ago"
 
 
 @register.simple_tag

@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,13 +38,11 @@ PRESETS: dict[str, tuple[str, frozenset[Scope]]] = {
     "everything": ("Everything, creating keys included", frozenset(Scope)),
 }
 
+AS_IT_IS = "as_it_is"
 NEVER = "never"
 ON_DATE = "date"
 EXPIRIES = {"7": "In 7 days", "30": "In 30 days", "90": "In 90 days", "365": "In a year"}
 EXPIRY_CHOICES = [*EXPIRIES.items(), (NEVER, "Never"), (ON_DATE, "On a date")]
-
-OVERLAPS = {"0": "Now", "3600": "In 1 hour", "86400": "In 24 hours", "604800": "In 7 days"}
-OVERLAP_CHOICES = [*OVERLAPS.items(), (CUSTOM, "After another time")]
 
 # The names that `apikeys.rights` gives to what is wrong, and the fields that people see.
 FIELD_OF_RIGHT = {"expires_at": "expires", "rate_limit": "rate_requests"}
@@ -144,10 +142,10 @@ class KeyForm(forms.Form):
         """The form as the API would have been sent it, so that one reader judges both."""
         return {
             "scopes": _scopes(cleaned),
-            "domains": [line.lower() for line in _lines(cleaned["domains"])] or None,
-            "allowed_cidrs": _lines(cleaned["allowed_cidrs"]) or None,
-            "allow_wide_cidrs": cleaned["allow_wide_cidrs"],
-            "allowed_recipients": [line.lower() for line in _lines(cleaned["allowed_recipients"])]
+            "domains": [line.lower() for line in lines(cleaned["domains"])] or None,
+            "allowed_cidrs": lines(cleaned.get("allowed_cidrs", "")) or None,
+            "allow_wide_cidrs": cleaned.get("allow_wide_cidrs", False),
+            "allowed_recipients": [line.lower() for line in lines(cleaned["allowed_recipients"])]
             or None,
             "expires_at": self._expires_at(cleaned),
             "rate_limit": _rate(cleaned),
@@ -168,7 +166,7 @@ class KeyForm(forms.Form):
 
     def _labels(self, text: str) -> dict[str, str]:
         found = {}
-        for line in _lines(text):
+        for line in lines(text):
             name, colon, value = line.partition(":")
             if not colon:
                 self.add_error("labels", f"“{line[:40]}” has no colon; write “name: value”.")
@@ -176,52 +174,53 @@ class KeyForm(forms.Form):
         return found
 
 
-class RotateForm(forms.Form):
-    overlap = forms.ChoiceField(
-        label="When does the old key end?",
-        choices=OVERLAP_CHOICES,
-        widget=forms.RadioSelect,
-        initial="86400",
-    )
-    overlap_hours = forms.FloatField(
-        label="Hours",
-        required=False,
-        min_value=0,
-        max_value=720,
-        help_text="At most 720 (30 days).",
-    )
+class EditForm(KeyForm):
+    """The same fields for a key that is there. Its environment stays, and its addresses have a
+    page of their own."""
 
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if cleaned.get("overlap") == CUSTOM and cleaned.get("overlap_hours") is None:
-            self.add_error("overlap_hours", "Give the hours.")
-        return cleaned
+    environment = None  # type: ignore[assignment]
+    allowed_cidrs = None  # type: ignore[assignment]
+    allow_wide_cidrs = None  # type: ignore[assignment]
+    expires = forms.ChoiceField(choices=[(AS_IT_IS, "As it is"), *EXPIRY_CHOICES], initial=AS_IT_IS)
 
-    @property
-    def overlap_seconds(self) -> int:
-        chosen = self.cleaned_data["overlap"]
-        return round(self.cleaned_data["overlap_hours"] * 3600) if chosen == CUSTOM else int(chosen)
-
-
-class RevokeForm(forms.Form):
-    typed_name = forms.CharField(
-        label="Type the key's name to revoke it",
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
-    )
-    reason = forms.CharField(required=False, max_length=200, label="Reason")
-
-    def __init__(self, *args: Any, key: ApiKey, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: Any = None, *, key: ApiKey) -> None:
+        super().__init__(data, initial=_initial(key))
         self.key = key
 
-    def clean_typed_name(self) -> str:
-        typed: str = self.cleaned_data["typed_name"]
-        if typed.strip() != self.key.name:
-            raise forms.ValidationError(f"This is not the name. It is “{self.key.name}”.")
-        return typed
+    def _expires_at(self, cleaned: Mapping[str, Any]) -> str | None:
+        if cleaned["expires"] != AS_IT_IS:
+            return super()._expires_at(cleaned)
+        return self.key.expires_at.isoformat() if self.key.expires_at else None
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The columns that this form sets."""
+        columns = self.rights.columns()
+        del columns["allowed_cidrs"]
+        about = {"name": self.cleaned_data["name"], "notes": self.cleaned_data["notes"]}
+        return {**columns, **about, "labels": self.read_labels}
 
 
-def _lines(text: str) -> list[str]:
+def _initial(key: ApiKey) -> dict[str, Any]:
+    return {
+        "name": key.name,
+        "preset": _preset_of(key.scopes),
+        "scopes": key.scopes,
+        "domains": "\n".join(key.domains or []),
+        "allowed_recipients": "\n".join(key.allowed_recipients or []),
+        "rate_requests": key.rate_requests,
+        "rate_per_seconds": key.rate_per_seconds,
+        "labels": "\n".join(f"{name}: {value}" for name, value in key.labels.items()),
+        "notes": key.notes,
+    }
+
+
+def _preset_of(scopes: Sequence[str]) -> str:
+    held = set(scopes)
+    return next((name for name, (_, preset) in PRESETS.items() if preset == held), CUSTOM)
+
+
+def lines(text: str) -> list[str]:
     parts = (part.strip() for line in text.splitlines() for part in line.split(","))
     return list(dict.fromkeys(part for part in parts if part))
 

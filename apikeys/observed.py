@@ -1,0 +1,105 @@
+"""What the audit log tells of a key's requests: from where they came, and why some were refused.
+
+Every request that names a real key leaves an entry there, found by `auditlog_entry_by_key`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from apikeys import allowlist
+from apikeys.models import ApiKey
+from apikeys.policy import Reason
+from auditlog.models import Entry, EntryQuerySet
+
+# Read at most, so that a page about a busy key costs what one about a quiet key does.
+COUNTED_AT_MOST = 10_000
+REHEARSED = 1_000
+REFUSALS_SHOWN = 50
+A_DAY = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class Source:
+    """The requests from one address; the newest comes first."""
+
+    ip: str | None
+    last_at: datetime
+    request_count: int = 0
+    # Those that the allowlist refused.
+    refused_count: int = 0
+
+    @property
+    def passed_count(self) -> int:
+        return self.request_count - self.refused_count
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Some of a key's newest requests, by the addresses from which they came."""
+
+    sources: list[Source]
+    is_cut: bool = False
+
+    @property
+    def request_count(self) -> int:
+        return sum(one.request_count for one in self.sources)
+
+    def passed(self) -> "Traffic":
+        """Only the addresses that the allowlist lets in today."""
+        return Traffic([one for one in self.sources if one.passed_count], self.is_cut)
+
+    def outside(self, ranges: Iterable[str] | None) -> "Traffic":
+        """What an allowlist of these ranges would refuse."""
+        if ranges is None:
+            return Traffic([])
+        held = allowlist.Ranges(ranges)
+        return Traffic([one for one in self.sources if not held.allow(one.ip)], self.is_cut)
+
+
+def last_day(key: ApiKey) -> Traffic:
+    """The requests of the last 24 hours that were let in: what ends when the key ends."""
+    used = _requests(key).within(timezone.now() - A_DAY, None).exclude(outcome="refused")
+    return _traffic(used, COUNTED_AT_MOST)
+
+
+def newest(key: ApiKey, *, at_most: int = REHEARSED) -> Traffic:
+    """The newest requests that presented this key, whatever became of them."""
+    return _traffic(_requests(key), at_most)
+
+
+def refusals(key: ApiKey, *, at_most: int = REFUSALS_SHOWN) -> list[Entry]:
+    """The newest requests of this key that failed or were refused, guesses at it included."""
+    entries = Entry.objects.of_account(key.account_id).filter(key_id=key.pk).order_by("-id")
+    # An equality each, so that both find `auditlog_entry_by_outcome` however busy the key is.
+    found = [
+        entry
+        for outcome in ("refused", "failed")
+        for entry in entries.filter(outcome=outcome)[:at_most]
+    ]
+    return sorted(found, key=lambda entry: entry.id, reverse=True)[:at_most]
+
+
+def _requests(key: ApiKey) -> EntryQuerySet:
+    entries = Entry.objects.of_account(key.account_id)
+    return entries.filter(key_id=key.pk, actor_type="key").order_by("-id")
+
+
+def _traffic(entries: EntryQuerySet, at_most: int) -> Traffic:
+    rows = list(
+        entries.values_list("ip", "created_at", "outcome", "changes__reason")[: at_most + 1]
+    )
+    found: dict[str | None, Source] = {}
+    for ip, at, outcome, reason in rows[:at_most]:
+        source = found.setdefault(ip, Source(ip, at))
+        source.request_count += 1
+        source.refused_count += _was_refused_by_address(outcome, reason)
+    sources = sorted(found.values(), key=lambda one: one.request_count, reverse=True)
+    return Traffic(sources, is_cut=len(rows) > at_most)
+
+
+def _was_refused_by_address(outcome: str, reason: Any) -> bool:
+    return outcome == "refused" and reason == Reason.IP_NOT_ALLOWED
