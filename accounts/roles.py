@@ -11,6 +11,7 @@ class Right(StrEnum):
     KEYS_READ = "keys:read"
     KEYS_WRITE = "keys:write"
     MESSAGES_READ = "messages:read"
+    MESSAGES_WRITE = "messages:write"
     BODIES_READ = "bodies:read"
     AUDIT_READ = "audit:read"
     AUDIT_EXPORT = "audit:export"
@@ -41,6 +42,7 @@ MEANINGS: dict[Right, str] = {
     Right.KEYS_READ: "See API keys: names, limits and last use, never the secret",
     Right.KEYS_WRITE: "Create, rotate and revoke API keys",
     Right.MESSAGES_READ: "See messages: addresses, subjects and delivery timelines",
+    Right.MESSAGES_WRITE: "Cancel messages and send them again",
     Right.BODIES_READ: "Read the contents of messages",
     Right.AUDIT_READ: "Read and verify the audit log",
     Right.AUDIT_EXPORT: "Export the audit log",
@@ -77,6 +79,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
             Right.KEYS_READ,
             Right.KEYS_WRITE,
             Right.MESSAGES_READ,
+            Right.MESSAGES_WRITE,
             Right.BODIES_READ,
             Right.AUDIT_READ,
             Right.WEBHOOKS_READ,

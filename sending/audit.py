@@ -6,6 +6,8 @@ class Event(StrEnum):
     BATCH_SUBMITTED = "email_batch.submitted"
     CANCELED = "email.canceled"
     RESCHEDULED = "email.rescheduled"
+    RESENT = "email.resent"
+    EXPORTED = "emails.exported"
     SCHEDULE_REFUSED = "email.schedule_refused"
     ATTACHMENTS_OPENED = "email.attachments_opened"
     READ = "email.read"
@@ -23,6 +25,8 @@ SENTENCES: dict[str, str] = {
     Event.BATCH_SUBMITTED: "submitted a batch of {count} e-mails",
     Event.CANCELED: "canceled the e-mail {target}",
     Event.RESCHEDULED: "gave the e-mail {target} another time",
+    Event.RESENT: "sent an e-mail again, as {target}",
+    Event.EXPORTED: "exported a list of {count} e-mails",
     Event.SCHEDULE_REFUSED: "did not send the scheduled e-mail {target}",
     Event.ATTACHMENTS_OPENED: "opened attachments of the e-mail {target}",
     Event.READ: "looked up the e-mail {target}",

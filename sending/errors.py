@@ -24,6 +24,12 @@ class NotScheduled(Conflict):
     message = "The e-mail does not wait for a scheduled time; its time cannot be changed."
 
 
+class ContentsGone(Conflict):
+    """There is nothing left to send again."""
+
+    message = "The contents of the e-mail are no longer kept, so it cannot be sent again."
+
+
 class OtherEnvironment(PermissionRefused):
     """A key changes only what keys of its own environment sent."""
 

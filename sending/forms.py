@@ -7,6 +7,7 @@ from django import forms
 from sending.models import HoldKind, MessageQuerySet, Recipient
 from sending.states import State
 
+WORDS_DAYS = 30
 EXACT = forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none"})
 
 
@@ -17,6 +18,11 @@ class MessageFilterForm(forms.Form):
     )
     recipient = forms.CharField(required=False, max_length=320, widget=EXACT)
     sender = forms.CharField(required=False, max_length=320, widget=EXACT)
+    subject = forms.CharField(required=False, max_length=200, label="Subject has")
+    tag = forms.CharField(
+        required=False, max_length=513, widget=EXACT, label="Tag (name or name=value)"
+    )
+    domain = forms.CharField(required=False, max_length=253, widget=EXACT, label="Sending domain")
     key = forms.UUIDField(required=False, label="Key id", widget=EXACT)
     since = forms.DateField(
         required=False, label="From", widget=forms.DateInput(attrs={"type": "date"})
@@ -24,6 +30,12 @@ class MessageFilterForm(forms.Form):
     until = forms.DateField(
         required=False, label="To", widget=forms.DateInput(attrs={"type": "date"})
     )
+
+    @property
+    def days_searched(self) -> int:
+        """Subjects and tags are read one by one, so without a first day only the newest are."""
+        has_words = any(self.data.get(name) for name in ("subject", "tag"))
+        return WORDS_DAYS if has_words and not self.data.get("since") else 0
 
     def chips(self) -> list[tuple[str, str]]:
         names = self.base_fields
@@ -43,6 +55,17 @@ class MessageFilterForm(forms.Form):
         if given["status"]:
             reached = Recipient.objects.filter(state=given["status"]).values("message_id")
             messages = messages.filter(pk__in=reached)
+        if given["domain"]:
+            messages = messages.filter(domain__name=given["domain"].strip().lower())
+        if given["subject"]:
+            messages = messages.filter(subject__icontains=given["subject"])
+        if given["tag"]:
+            name, is_pair, value = given["tag"].strip().partition("=")
+            tag = {"name": name, "value": value} if is_pair else {"name": name}
+            messages = messages.filter(tags__contains=[tag])
+        if self.days_searched:
+            last = given["until"] or datetime.now(UTC).date()
+            given["since"] = last - timedelta(days=WORDS_DAYS)
         if given["since"]:
             messages = messages.filter(pk__gte=_first_id_of(given["since"]))
         if given["until"]:

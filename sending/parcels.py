@@ -207,11 +207,11 @@ def carry(parcel: Parcel) -> Carried:
     headers: Headers = ()
     is_destinations_word = True
     try:
-        sealed = _opened(parcel.message)
+        sealed = opened(parcel.message)
         headers = sealed.headers
         _refuse_held(parcel)
         _refuse_suppressed(parcel, sealed)
-        content = _content(parcel.message, sealed)
+        content = content_to_send(parcel.message, sealed)
         signed, signatures = _written(parcel, content, _wishes(sealed))
         outcomes = _deliver(parcel, content, signed)
         is_destinations_word = not _is_for_sandbox(parcel)
@@ -306,14 +306,14 @@ def return_path(one: Claimed) -> str:
     return return_paths.address_for(one.id, keys=settings.LINK_KEYS, host=settings.RETURN_PATH_HOST)
 
 
-def _opened(message: Message) -> Sealed:
+def opened(message: Message) -> Sealed:
     sealed = content_of(message)
     if sealed is None:
         raise PermanentFailure("The contents of the message are no longer kept.", reason="gone")
     return sealed
 
 
-def _content(message: Message, stored: Sealed) -> Content:
+def content_to_send(message: Message, stored: Sealed) -> Content:
     return Content(
         sender=addresses.parse(message.sender),
         to=_read(message.to),

@@ -53,10 +53,12 @@ FINAL = frozenset(
     }
 )
 WAITING = CLAIMABLE | {State.SCHEDULED}
+# What is in doubt may have arrived, and is not called back.
+CANCELABLE = WAITING - {State.IN_DOUBT}
 
 _TRANSITIONS: dict[Transition, tuple[Collection[State], State]] = {
     Transition.RELEASE: ({State.SCHEDULED}, State.QUEUED),
-    Transition.CANCEL: (WAITING - {State.IN_DOUBT}, State.CANCELED),
+    Transition.CANCEL: (CANCELABLE, State.CANCELED),
     Transition.CLAIM: (CLAIMABLE, State.SENDING),
     Transition.DELIVER: ({State.SENDING}, State.DELIVERED),
     Transition.RELAY: ({State.SENDING}, State.SENT),

@@ -11,6 +11,7 @@ from sending.models import DeliveryEvent, Message, Recipient
 from sending.states import State
 
 TITLES = {
+    "scheduled": "Scheduled",
     "delivered": "Delivered",
     "sent": "Taken by the relay",
     "delivery_delayed": "Put off, to be tried again",
@@ -72,7 +73,8 @@ def steps(
 
 def _accepted(message: Message) -> Step:
     facts = (("Request", message.request_id), ("Message-ID", f"<{message.message_id}>"))
-    title = f"Accepted over {message.via.upper()}"
+    doors = {"batch": "API, in a batch", "console": "the console, sent again"}
+    title = f"Accepted over {doors.get(message.via, message.via.upper())}"
     return Step(title, message.created_at, icon="inbox", tone="good", facts=facts)
 
 

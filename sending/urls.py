@@ -1,6 +1,14 @@
 from django.urls import path
 
-from sending import api, attachment_api, email_api, link_views, queue_views, views
+from sending import (
+    api,
+    attachment_api,
+    email_api,
+    link_views,
+    message_views,
+    queue_views,
+    views,
+)
 
 api_urlpatterns = [
     path("emails", api.emails),
@@ -18,16 +26,27 @@ api_urlpatterns = [
 console_urlpatterns = [
     path("console", views.home, name="console_home"),
     path("console/welcome/dismiss", views.dismiss_welcome, name="console_dismiss_welcome"),
-    path("console/messages", views.message_list, name="message_list"),
-    path("console/messages/<uuid:message_id>", views.message_detail, name="message_detail"),
+    path("console/messages", message_views.message_list, name="message_list"),
+    path("console/messages.csv", message_views.message_csv, name="message_csv"),
+    path("console/messages/<uuid:message_id>", message_views.message_detail, name="message_detail"),
+    path(
+        "console/messages/<uuid:message_id>/cancel",
+        message_views.message_cancel,
+        name="message_cancel",
+    ),
+    path(
+        "console/messages/<uuid:message_id>/resend",
+        message_views.message_resend,
+        name="message_resend",
+    ),
     path(
         "console/messages/<uuid:message_id>/contents",
-        views.message_contents,
+        message_views.message_contents,
         name="message_contents",
     ),
     path(
         "console/messages/<uuid:message_id>/preview",
-        views.message_preview,
+        message_views.message_preview,
         name="message_preview",
     ),
     path("console/queue", queue_views.queue_page, name="queue"),

@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from queensmtp.tenancy import tenant
 from sending import interpreter, mime, received_mail
 from sending.models import Message
-from sending.parcels import _content, _opened
+from sending.parcels import content_to_send, opened
 from tests.factories.cast import Cast, make_domain
 from tests.factories.keys import make_key
 from tests.sending.doors import DOORS, GOOD, TO, by_http, by_smtp, raw, stored
@@ -236,7 +236,7 @@ def test_the_start_is_refused_where_a_header_comes_out(monkeypatch: pytest.Monke
 
 def emitted(cast: Cast, message: Message) -> bytes:
     with tenant(cast.hive.pk):
-        return mime.build(_content(message, _opened(message)))
+        return mime.build(content_to_send(message, opened(message)))
 
 
 def header_fields(message: bytes) -> list[tuple[str, str]]:
