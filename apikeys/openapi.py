@@ -33,6 +33,7 @@ KEY = {
     "object": "key",
     "id": ID,
     **SETTABLE,
+    "rotate_every_seconds": 7_776_000,
     "environment": "production",
     "prefix": "qs_prod_4fK9",
     "last4": "x7Qa",

@@ -18,8 +18,8 @@ RATE_MAXIMUM, PERIOD_MAXIMUM = 100_000, 86_400
 LIST_MAXIMUM = 100
 # From a day, which leaves time to be reminded, to two years.
 SCHEDULE_MINIMUM, SCHEDULE_MAXIMUM = 86_400, 731 * 86_400
-# Far from the end of Python's calendar, which a viewer's time zone must not cross.
-LATEST_EXPIRY = datetime(3000, 1, 1, tzinfo=UTC)
+# A day from the end of Python's calendar, which a viewer's time zone must not cross.
+LATEST_EXPIRY = datetime(9999, 12, 30, tzinfo=UTC)
 # Labels become filters and groups of reports; the name is a word, the value any short text.
 LABEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,63}")
 
@@ -292,6 +292,6 @@ def _expiry(value: Any, now: datetime, reading: Reading) -> datetime | None:
     if expires_at <= now:
         reading.refuse("expires_at", "in_the_past", "give a time that is yet to come.")
     elif expires_at > LATEST_EXPIRY:
-        message = f"give a time before {LATEST_EXPIRY.year}, or leave it out."
+        message = f"give a time before {LATEST_EXPIRY:%Y-%m-%d}, or leave it out."
         reading.refuse("expires_at", "too_late", message)
     return expires_at

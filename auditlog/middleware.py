@@ -1,15 +1,21 @@
 """One entry for each API request that names a real key, whatever became of it."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
+from django.db import OperationalError
 from django.http import HttpResponse
 
 from auditlog import actions, recording
 from auditlog.audit import Event
+from queensmtp.api import error_response
+from queensmtp.errors import Unavailable
 from queensmtp.requests import TracedRequest
 
 API_PREFIX = "/v1/"
+
+logger = logging.getLogger(__name__)
 
 GetResponse = Callable[[TracedRequest], HttpResponse]
 
@@ -29,7 +35,11 @@ class RequestAudit:
         with recording.watched() as recorded:
             response = self.get_response(request)
         if _needs_entry(request, response, recorded):
-            _record(request, response)
+            try:
+                _record(request, response)
+            except OperationalError:
+                logger.exception("database_failed_an_entry")
+                return error_response(request, Unavailable())
         return response
 
 

@@ -1,10 +1,12 @@
 """What every API view shares: one error shape, one tenant transaction a request."""
 
+import logging
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, cast
 
 import orjson
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.views import APIView
@@ -16,6 +18,8 @@ from queensmtp.scopes import PUBLIC
 
 PROBLEM_JSON = "application/problem+json"
 METHODS_WITH_BODY = ("POST", "PATCH")
+
+logger = logging.getLogger(__name__)
 
 
 class ApiView(APIView):
@@ -114,6 +118,9 @@ def known_error(exc: Exception) -> ApiError | None:
         return errors.MissingApiKey()
     if isinstance(exc, exceptions.PermissionDenied | PermissionDenied):
         return errors.PermissionRefused("This is not allowed.")
+    if isinstance(exc, OperationalError | InterfaceError):
+        logger.error("database_failed_a_request", exc_info=exc)
+        return errors.Unavailable()
     return None
 
 
