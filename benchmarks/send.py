@@ -47,6 +47,7 @@ from queensmtp.scopes import Scope  # noqa: E402
 from queensmtp.tenancy import tenant  # noqa: E402
 from sending import batch, submissions  # noqa: E402
 from sending.models import Recipient  # noqa: E402
+from tests.factories.cast import make_domain  # noqa: E402
 
 DATABASE = "queensmtp_bench_send"
 DOMAIN = "bench.example"
@@ -102,8 +103,8 @@ def prepare(count: int) -> tuple[Bench, bytes]:
     owner = User.objects.create_user("bench@bench.example", None)
     account = accounts.create_account(name="Bench", owner=owner, by=by)
     by = system_actor(account.pk, "benchmark")
+    domain = make_domain(account, DOMAIN)
     with tenant(account.pk):
-        domain = domains.mark_verified(by=by, domain=domains.create(by=by, name=DOMAIN))
         pem = only_rsa(domain)
         rights = Rights(scopes=(Scope.EMAIL_SEND,))
         key, _ = keys.create(by=by, name="bench", environment=Environment.PRODUCTION, rights=rights)

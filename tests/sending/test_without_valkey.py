@@ -96,9 +96,10 @@ def send(client: Client, token: str) -> int:
 
 
 def rings(server: Valkey) -> int:
-    """Celery messages that wait for a send worker."""
+    """Celery messages that tell a send worker to deliver."""
     with redis.Redis(unix_socket_path=str(server.socket)) as client:
-        return int(client.llen("send"))
+        waiting: list[bytes] = client.lrange("send", 0, -1)
+        return sum(tasks.deliver_due.name.encode() in one for one in waiting)
 
 
 def states(cast: Cast) -> list[str]:
