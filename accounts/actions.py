@@ -8,6 +8,7 @@ from accounts.models import Account, Membership, User
 from accounts.plans import Plan
 from accounts.roles import Right, Role
 from auditlog import actions as auditlog
+from auditlog import retention
 from queensmtp.actors import Actor, Target
 from queensmtp.tenancy import tenant
 
@@ -16,6 +17,7 @@ def create_account(*, name: str, owner: User, by: Actor, plan: Plan = Plan.COMMU
     account = Account(name=name, plan=plan.value)
     with tenant(account.id):
         account.save(force_insert=True)
+        retention.set_plan_days(account_id=account.id, days=account.terms.audit_retention_days)
         Membership.objects.create(account=account, user=owner, role=Role.OWNER)
         auditlog.record(
             by=replace(by, account_id=account.id),

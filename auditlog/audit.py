@@ -25,6 +25,10 @@ class Event(StrEnum):
     EXPORT_FAILED = "audit_export.failed"
     EXPORT_DOWNLOADED = "audit_export.downloaded"
     EXPORT_EXPIRED = "audit_export.expired"
+    RETENTION_RAISED = "audit_retention.raised"
+    ENTRIES_PRUNED = "audit_entry.pruned"
+    ERASURE_REQUESTED = "audit_erasure.requested"
+    PERSONAL_DATA_ERASED = "audit_erasure.finished"
     # A request with a key whose view declares no event of its own: nothing goes unrecorded.
     REQUEST_MADE = "api_request.made"
 
@@ -44,6 +48,10 @@ SENTENCES: dict[str, str] = {
     Event.EXPORT_FAILED: "could not finish an export of the audit log",
     Event.EXPORT_DOWNLOADED: "downloaded an export of the audit log",
     Event.EXPORT_EXPIRED: "removed the file of an export that expired",
+    Event.RETENTION_RAISED: "raised how long the audit log is kept",
+    Event.ENTRIES_PRUNED: "removed the contents of entries past their retention",
+    Event.ERASURE_REQUESTED: "asked to erase personal data from the audit log",
+    Event.PERSONAL_DATA_ERASED: "erased personal data from the audit log",
     Event.REQUEST_MADE: "called the API",
 }
 

@@ -12,12 +12,14 @@ from auditlog import entries, words
 from auditlog.exported import Export
 from auditlog.filters import Filters, Named, id_bounds
 from auditlog.merkle import Frontier
+from auditlog.retained import Erasure, Retention, RetentionClock
 
 # The log itself stands here; jobs about it have files of their own.
 __all__ = [
     "Checkpoint",
     "Entry",
     "EntryQuerySet",
+    "Erasure",
     "Export",
     "Head",
     "Indexed",
@@ -25,6 +27,8 @@ __all__ = [
     "LeafQuerySet",
     "Pending",
     "Posting",
+    "Retention",
+    "RetentionClock",
     "Segment",
     "Tile",
     "WrittenByActions",

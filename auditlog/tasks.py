@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from auditlog import actions, exporting, indexing, witnessing
+from auditlog import actions, exporting, indexing, retention, witnessing
 from queensmtp import bell
 
 
@@ -31,3 +31,14 @@ def export_due() -> int:
 @shared_task
 def expire_exports() -> int:
     return exporting.expire(now=timezone.now())
+
+
+@shared_task
+def prune_due() -> int:
+    return retention.prune_due(now=timezone.now())
+
+
+@shared_task
+def erase_due() -> int:
+    bell.heard(retention.ERASE_TASK)
+    return retention.erase_due()

@@ -118,6 +118,8 @@ SWEEPS = {
         ("auditlog.tasks.export_due", 5.0),
         ("auditlog.tasks.cosign_due", 2.0),
         ("auditlog.tasks.expire_exports", 600.0),
+        ("auditlog.tasks.erase_due", 10.0),
+        ("auditlog.tasks.prune_due", 3600.0),
         ("apikeys.tasks.gather_use", 5.0),
         ("apikeys.tasks.remind_of_expiry", 300.0),
         ("apikeys.tasks.compare_rows", 900.0),
@@ -327,6 +329,8 @@ TLS_KEY_FILE = os.environ.get("TLS_KEY_FILE", "")
 
 # Written by the worker of queue `records`, handed out by web: on several machines, one share.
 AUDIT_EXPORT_DIR = Path(os.environ.get("AUDIT_EXPORT_DIR", BASE_DIR / "var" / "exports"))
+# So many hourly looks must find a clock that did not jump before anything is pruned.
+AUDIT_PRUNE_CONFIRMATIONS = read.number("AUDIT_PRUNE_CONFIRMATIONS", default=24, at_least=3)
 AUDIT_EXPORT_DAYS = read.number("AUDIT_EXPORT_DAYS", default=7, at_least=1)
 
 # --- Webhooks and every other outgoing HTTP call -----------------------------------------------

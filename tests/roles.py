@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from django.db import connection
 
-ROLES = ("app", "worker", "owner", "lookup")
+ROLES = ("app", "worker", "owner", "lookup", "retention")
 
 
 @contextmanager

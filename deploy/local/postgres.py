@@ -20,6 +20,8 @@ from deploy.local.places import POSTGRES_SOCKET, Places
 SUPERUSER = "postgres"
 DATABASE = "queensmtp"
 LOGIN_ROLES = ("owner", "app", "worker")
+# They own functions, and nobody can log in as one.
+FUNCTION_ROLES = ("lookup", "retention")
 LONGEST_START_SECONDS = 60.0
 OPTIONS = {
     "listen_addresses": "",
@@ -59,8 +61,9 @@ class Postgres:
         with psycopg.connect(self._conninfo("postgres"), autocommit=True) as connection:
             for role in LOGIN_ROLES:
                 _create_role(connection, role, "LOGIN NOINHERIT")
-            _create_role(connection, "lookup", "NOLOGIN NOINHERIT")
-            connection.execute("GRANT lookup TO owner")
+            for role in FUNCTION_ROLES:
+                _create_role(connection, role, "NOLOGIN NOINHERIT")
+                connection.execute(sql.SQL("GRANT {} TO owner").format(sql.Identifier(role)))
             found = connection.execute(
                 "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]
             ).fetchone()

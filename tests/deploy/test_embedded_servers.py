@@ -46,6 +46,7 @@ def test_postgres_starts_anew_after_a_crash_although_its_old_pid_is_a_strangers(
     assert roles_of(postgres) == {
         ("app", True, False),
         ("lookup", False, False),
+        ("retention", False, False),
         ("owner", True, False),
         ("postgres", True, True),
         ("worker", True, False),

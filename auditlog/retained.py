@@ -1,0 +1,61 @@
+"""How long an account keeps its entries, and whose personal data is to go from them."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from queensmtp.ids import new_id
+
+
+class Retention(models.Model):
+    """An account's days: those of its plan, or more. The database lets them only rise."""
+
+    account_id = models.UUIDField(primary_key=True)
+    plan_days = models.IntegerField()
+    chosen_days = models.IntegerField(null=True)
+    # Entries that are older have lost their contents; their leaves stay.
+    pruned_before = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.account_id}: {self.days} days"
+
+    @property
+    def days(self) -> int:
+        return max(self.plan_days, self.chosen_days or 0)
+
+
+class RetentionClock(models.Model):
+    """What time it was when we last looked, and how often in a row that made sense. One row."""
+
+    id = models.SmallIntegerField(primary_key=True)
+    last_seen_at = models.DateTimeField()
+    confirmations = models.IntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.last_seen_at}, confirmed {self.confirmations} times"
+
+
+class Erasure(models.Model):
+    """A person's data that is to go from the entries that these filters find."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    account_id = models.UUIDField()
+    # Emptied when it is done: they name the person.
+    filters = models.JSONField(default=dict)
+    asked_by_type = models.TextField()
+    asked_by_id = models.TextField()
+    asked_by_label = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    entry_count = models.IntegerField(default=0)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["account_id", "id"], name="audit_erasure_newest"),
+            models.Index(
+                fields=["created_at"], condition=Q(finished_at=None), name="audit_erasure_waiting"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"erasure {self.pk}"

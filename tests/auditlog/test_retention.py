@@ -1,0 +1,317 @@
+"""Contents go when their time is over, or with a person; every proof stays."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+
+from auditlog import (
+    actions,
+    checkpoints,
+    entries,
+    filters,
+    log_keys,
+    merkle,
+    postings,
+    proofs,
+    retention,
+    search,
+    verification,
+)
+from auditlog.models import Entry, Leaf, Posting
+from auditlog.retained import Erasure, Retention, RetentionClock
+from queensmtp import hot
+from queensmtp.actors import Target
+from queensmtp.errors import ValidationFailed
+from queensmtp.pagination import Cursor
+from queensmtp.tenancy import tenant
+from tests.factories.auditlog import CHARLIES, HIVE, alice, index, key_actor, record_many, seal
+from tests.roles import as_role
+
+pytestmark = pytest.mark.django_db
+
+NOW = timezone.now()
+
+
+@pytest.fixture(autouse=True)
+def _old_partition() -> None:
+    with as_role("owner"), connection.cursor() as cursor:
+        cursor.execute(
+            "DO $$ BEGIN EXECUTE format('CREATE TABLE auditlog_entry_old PARTITION OF"
+            " auditlog_entry FOR VALUES FROM (%L) TO (%L)', '00000000-0000-0000-0000-000000000000',"
+            " partition_bound(date_trunc('week', now() AT TIME ZONE 'UTC') - interval '7 days'));"
+            " END $$"
+        )
+    keep(HIVE, 90)
+
+
+def keep(account_id: UUID, days: int) -> None:
+    with tenant(account_id):
+        retention.set_plan_days(account_id=account_id, days=days)
+
+
+def record_at(age: timedelta, *, account_id: UUID = HIVE, label: str = "") -> UUID:
+    """An entry as it would have been written then, with the id of that time."""
+    at = NOW - age
+    built = entries.build(
+        by=alice(account_id), event="domain.created", target=Target("domain", "d", label), at=at
+    )
+    old = replace(built, id=UUID(int=int(at.timestamp() * 1000) << 80 | built.id.int % (1 << 80)))
+    with tenant(account_id):
+        hot.fetch_one(actions.RECORD, old.params())
+    return old.id
+
+
+def prune(now: datetime = NOW) -> int:
+    """Prune as the worker does, with a clock that was looked at often enough."""
+    with as_role("worker"):
+        RetentionClock.objects.update_or_create(
+            id=1, defaults={"last_seen_at": now - timedelta(hours=1), "confirmations": 100}
+        )
+        return retention.prune_due(now=now)
+
+
+def kept(account_id: UUID = HIVE) -> set[UUID]:
+    with tenant(account_id):
+        return set(Entry.objects.values_list("id", flat=True))
+
+
+def test_contents_go_after_their_days_and_the_root_does_not_move() -> None:
+    old, young = record_at(timedelta(days=91)), record_at(timedelta(days=89))
+    seal()
+    with tenant(HIVE):
+        head = proofs.latest_checkpoint(HIVE)
+        leaf = Leaf.objects.get(entry_id=old)
+        receipt = proofs.inclusion_proof(HIVE, leaf=leaf)
+    assert prune() == 1
+    assert prune() == 0
+    assert old not in kept() and young in kept()
+    seal()
+    with tenant(HIVE):
+        after = proofs.inclusion_proof(HIVE, leaf=leaf, size=head.size)
+        consistency = proofs.consistency_proof(
+            HIVE, first=head.size, second=proofs.latest_checkpoint(HIVE).size
+        )
+        newest = proofs.latest_checkpoint(HIVE)
+        assert verification.verify(HIVE) == []
+    assert after.leaf_data is None
+    assert (after.hashes, after.leaf_hash) == (receipt.hashes, receipt.leaf_hash)
+    signed = checkpoints.verify(
+        head.note, origin=actions.origin(HIVE), public_keys=log_keys.public_keys()
+    )
+    assert receipt.leaf_data is not None
+    assert merkle.verify_inclusion(
+        leaf=merkle.leaf_hash(receipt.leaf_data),
+        index=receipt.leaf_index,
+        size=signed.size,
+        proof=receipt.hashes,
+        root=signed.root,
+    )
+    assert merkle.verify_consistency(
+        first=head.size,
+        second=newest.size,
+        proof=consistency.hashes,
+        first_root=bytes(head.root),
+        second_root=bytes(newest.root),
+    )
+
+
+def test_that_something_went_is_in_the_log() -> None:
+    record_at(timedelta(days=91))
+    seal()
+    prune()
+    with tenant(HIVE):
+        entry = Entry.objects.get(event="audit_entry.pruned")
+        assert (entry.actor_type, entry.changes["entries"]) == ("system", 1)
+        assert Retention.objects.get().pruned_before == NOW - timedelta(days=90)
+
+
+def test_what_is_not_sealed_stays() -> None:
+    old = record_at(timedelta(days=91))
+    assert prune() == 0
+    assert old in kept()
+
+
+def test_enterprise_keeps_a_year_and_so_does_an_account_that_never_said() -> None:
+    keep(CHARLIES, 365)
+    stranger = UUID(int=7)
+    ids = {
+        account: [record_at(timedelta(days=days), account_id=account) for days in (91, 364, 366)]
+        for account in (CHARLIES, stranger)
+    }
+    seal()
+    assert prune() == 2
+    for account, (young, middle, old) in ids.items():
+        assert {young, middle} <= kept(account)
+        assert old not in kept(account)
+
+
+def test_the_database_deletes_nothing_before_its_time_whatever_the_worker_says() -> None:
+    record_at(timedelta(days=91))
+    record_many(1)
+    seal()
+    with as_role("worker"), connection.cursor() as cursor:
+        too_early = timezone.now() - timedelta(days=89)
+        with pytest.raises(DatabaseError, match="90 days"), transaction.atomic():
+            cursor.execute("SELECT auditlog_prune(%s, %s, 10)", [HIVE, too_early])
+    # A worker whose clock is ahead by a year asks, and Postgres's own clock answers.
+    with pytest.raises(DatabaseError, match="90 days"), transaction.atomic():
+        prune(NOW + timedelta(days=365))
+    assert len(kept()) == 2
+
+
+def test_a_request_may_call_neither_function() -> None:
+    with connection.cursor() as cursor:
+        for call in ("auditlog_prune(%s, now(), 1)", "auditlog_erase(%s, '{}')"):
+            with pytest.raises(DatabaseError, match="permission denied"), transaction.atomic():
+                cursor.execute(f"SELECT {call}", [HIVE])
+
+
+def test_retention_itself_changes_nothing_but_personal_fields() -> None:
+    record_many(1)
+    seal()
+    for change in ("event = 'x.y'", "count = 7", "salt = NULL", "target_label = ''"):
+        with as_role("retention"), pytest.raises(DatabaseError, match="only grows"):
+            run(f"UPDATE auditlog_entry SET {change}")
+    with as_role("retention"), pytest.raises(DatabaseError, match="permission denied"):
+        run("DELETE FROM auditlog_leaf")
+
+
+def run(statement: str) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+# --- The clock ---------------------------------------------------------------------------------
+
+
+def looks(*moments: datetime) -> list[bool]:
+    with as_role("worker"):
+        return [retention.confirm_clock(now=moment) for moment in moments]
+
+
+def hours(first: datetime, count: int) -> Iterator[datetime]:
+    return (first + timedelta(hours=number) for number in range(count))
+
+
+def test_nothing_goes_before_the_clock_made_sense_often_enough(settings: Any) -> None:
+    settings.AUDIT_PRUNE_CONFIRMATIONS = 3
+    assert looks(*hours(NOW, 5)) == [False, False, False, True, True]
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=365), timedelta(hours=4), -timedelta(hours=1)])
+def test_a_jump_begins_the_count_anew(settings: Any, jump: timedelta) -> None:
+    settings.AUDIT_PRUNE_CONFIRMATIONS = 3
+    looks(*hours(NOW, 5))
+    later = NOW + timedelta(hours=4) + jump
+    assert looks(*hours(later, 4)) == [False, False, False, True]
+
+
+def test_looking_twice_counts_once(settings: Any) -> None:
+    settings.AUDIT_PRUNE_CONFIRMATIONS = 3
+    assert looks(NOW, *(NOW + timedelta(minutes=minute) for minute in range(40))) == [False] * 41
+
+
+def test_a_forward_jump_prunes_nothing() -> None:
+    old = record_at(timedelta(days=80))
+    seal()
+    looks(NOW - timedelta(hours=1))
+    with as_role("worker"):
+        assert retention.prune_due(now=NOW + timedelta(days=365)) == 0
+    assert old in kept()
+
+
+# --- Days --------------------------------------------------------------------------------------
+
+
+def test_days_are_raised_with_an_entry_and_never_lowered() -> None:
+    with tenant(HIVE):
+        retention.choose_days(by=alice(), days=200)
+        assert retention.days_of(HIVE) == 200
+        entry = Entry.objects.get(event="audit_retention.raised")
+        assert entry.changes == {"days": {"before": 90, "after": 200}}
+        for days in (200, 90, 30, 4000):
+            with pytest.raises(ValidationFailed):
+                retention.choose_days(by=alice(), days=days)
+        with pytest.raises(DatabaseError, match="only raised"), transaction.atomic():
+            Retention.objects.update(chosen_days=100)
+        with pytest.raises(DatabaseError), transaction.atomic():
+            Retention.objects.update(plan_days=1)
+
+
+def test_days_that_were_chosen_hold() -> None:
+    old = record_at(timedelta(days=150))
+    seal()
+    with tenant(HIVE):
+        retention.choose_days(by=alice(), days=200)
+    assert prune() == 0
+    assert old in kept()
+
+
+# --- Erasure -----------------------------------------------------------------------------------
+
+
+def erase(**query: str) -> Erasure:
+    with tenant(HIVE):
+        erasure = retention.request_erasure(
+            by=key_actor(ip=None), query={name: [value] for name, value in query.items()}
+        )
+    with as_role("worker"):
+        retention.erase_due()
+        assert retention.erase_due() == 0
+    with tenant(HIVE):
+        return Erasure.objects.get(pk=erasure.pk)
+
+
+def test_a_persons_data_goes_and_event_time_and_proof_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(postings, "WIDTH", 4)
+    mine = [record_at(timedelta(days=1), label="dana@customer.example") for _ in range(3)]
+    others = [record_at(timedelta(days=1), label="erin@customer.example") for _ in range(3)]
+    seal()
+    index()
+    with tenant(HIVE):
+        assert Posting.objects.filter(token="t:dana@customer.example").exists()
+    erasure = erase(q="dana@customer.example")
+    assert (erasure.entry_count, erasure.filters) == (3, {})
+    with tenant(HIVE):
+        for entry in Entry.objects.filter(id__in=mine):
+            assert entry.is_erased and entry.event == "domain.created"
+            assert (entry.target_label, entry.actor_label, entry.ip) == ("", "", None)
+            leaf = proofs.leaf_of_entry(HIVE, entry.id)
+            assert merkle.leaf_hash(entry.leaf_data()) == bytes(leaf.hash)
+        assert not any(entry.is_erased for entry in Entry.objects.filter(id__in=others))
+        assert not Posting.objects.filter(token="t:dana@customer.example").exists()
+        assert verification.verify(HIVE) == []
+        found = search.find(HIVE, filters.read({"q": ["dana@customer.example"]}), Cursor())
+        assert found.rows == []
+        said = Entry.objects.filter(event__startswith="audit_erasure.").order_by("id")
+        assert [entry.changes for entry in said] == [{"filters": ["q"]}, {"entries": 3}]
+
+
+def test_erasing_goes_through_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "LOOKED_AT_ONCE", 2)
+    for _ in range(5):
+        record_at(timedelta(days=1), label="dana@customer.example")
+    seal()
+    assert erase(q="dana@customer.example").entry_count == 5
+
+
+@pytest.mark.parametrize("query", [{}, {"outcome": ["allowed"]}, {"from": ["2026-01-01"]}])
+def test_nobody_erases_without_naming_someone(query: dict[str, list[str]]) -> None:
+    with tenant(HIVE), pytest.raises(ValidationFailed, match="whose data"):
+        retention.request_erasure(by=alice(), query=query)
+
+
+def test_another_accounts_entries_stay() -> None:
+    theirs = record_at(timedelta(days=1), account_id=CHARLIES, label="dana@customer.example")
+    seal()
+    assert erase(q="dana@customer.example").entry_count == 0
+    with tenant(CHARLIES):
+        assert not Entry.objects.get(id=theirs).is_erased
