@@ -28,7 +28,17 @@ SETTABLE = {
     "labels",
     "notes",
     "allow_wide_cidrs",
+    "learning_until",
 }
+# Columns that a PATCH sets by their own names.
+AS_THEY_ARE = (
+    "scopes",
+    "domains",
+    "allowed_cidrs",
+    "learning_until",
+    "allowed_recipients",
+    "expires_at",
+)
 FILTERS = {"limit", "after", "before", "environment", "status", "label"}
 # Enough to mend a request by; one for each would make a small request a huge answer.
 NAMED_AT_MOST = 100
@@ -186,7 +196,7 @@ def _changes(row: ApiKey, body: Mapping[str, Any]) -> dict[str, Any]:
         message = "this key's schedule sets it; change or end `rotate_every_seconds` instead."
         reading.refuse("expires_at", "set_by_schedule", message)
     wanted = rights.read(merged, now=timezone.now(), reading=reading).columns()
-    for name in ("scopes", "domains", "allowed_cidrs", "allowed_recipients", "expires_at"):
+    for name in AS_THEY_ARE:
         if name in body:
             changes[name] = wanted[name]
     if "rotate_every_seconds" in body:

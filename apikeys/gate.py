@@ -21,6 +21,8 @@ LOOK_UP_MANY = (
     "SELECT found.* FROM unnest(%s::text[]) AS wanted (id)"
     " CROSS JOIN LATERAL api_key_by_public_id(wanted.id) AS found"
 )
+# In the audit entry of a request that only a learning key's allowlist let pass.
+LEARNED = "would_be_refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,12 @@ def present(text: str, *, origin: Origin, now: datetime | None = None) -> Presen
     if token is None:
         return _no_key(InvalidApiKey(), origin)
     record = find_record(token.public_id)
+    now = now or timezone.now()
     refusal = policy.authenticate(
         record,
         token,
         address=origin.ip,
-        now=now or timezone.now(),
+        now=now,
         peppers=dict(settings.KEY_PEPPERS),
     )
     if refusal is not None and not refusal.names_real_key:
@@ -63,7 +66,7 @@ def present(text: str, *, origin: Origin, now: datetime | None = None) -> Presen
         record = peppers.upgrade(record, token)
     if record is not None and refusal is not None and refusal.reason == Reason.DECOY:
         decoys.raise_alarm(record, origin=origin)
-    actor = actor_of(record, origin=origin) if record else None
+    actor = actor_of(record, origin=origin, now=now) if record else None
     return Presented(record, actor, _counted(refusal, origin) if refusal else None)
 
 
@@ -92,13 +95,18 @@ def find_records(public_ids: Iterable[str]) -> dict[str, KeyRecord]:
 
 
 def _record_of_row(row: Sequence[Any]) -> KeyRecord:
-    *columns, labels, account_is_active, is_decoy = row
-    values: list[Any] = [*map(_frozen, columns), orjson.loads(labels), account_is_active, is_decoy]
+    *columns, labels, account_is_active, is_decoy, learning_until = row
+    values: list[Any] = [*map(_frozen, columns), orjson.loads(labels)]
+    values += [account_is_active, is_decoy, learning_until]
     return KeyRecord(*values)
 
 
-def actor_of(record: KeyRecord, *, origin: Origin) -> Actor:
-    """The key as the one who acts."""
+def actor_of(record: KeyRecord, *, origin: Origin, now: datetime | None = None) -> Actor:
+    """The key as the one who acts. While it learns, whatever it does says what it would not have
+    been let do."""
+    learned = policy.is_learning(record, now or timezone.now()) and policy.is_outside(
+        record, origin.ip
+    )
     return Actor(
         type="key",
         id=str(record.id),
@@ -107,6 +115,7 @@ def actor_of(record: KeyRecord, *, origin: Origin) -> Actor:
         origin=origin,
         key_id=record.id,
         labels=record.labels,
+        remarks={LEARNED: Reason.IP_NOT_ALLOWED} if learned else {},
     )
 
 

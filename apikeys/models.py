@@ -66,6 +66,8 @@ class ApiKey(models.Model):
     rate_per_seconds = models.PositiveIntegerField(null=True)
     expires_at = models.DateTimeField(null=True)
     overlap_ends_at = models.DateTimeField(null=True)
+    # Until then the allowlist refuses nobody and records whom it would have refused.
+    learning_until = models.DateTimeField(null=True)
     # With a schedule, `expires_at` is its deadline: each successor gets a new one.
     rotate_every_seconds = models.PositiveIntegerField(null=True)
     # Never authorises; presenting it raises an alarm.
@@ -147,6 +149,10 @@ class ApiKey(models.Model):
     def dies_at(self) -> datetime | None:
         """When the key stops by itself: the end of its overlap comes before its expiry."""
         return self.overlap_ends_at or self.expires_at
+
+    @property
+    def is_learning(self) -> bool:
+        return self.learning_until is not None and timezone.now() < self.learning_until
 
     @property
     def rate_limit(self) -> dict[str, Any] | None:

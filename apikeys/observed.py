@@ -6,11 +6,11 @@ Every request that names a real key leaves an entry there, found by `auditlog_en
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.utils import timezone
 
 from apikeys import allowlist
+from apikeys.gate import LEARNED
 from apikeys.models import ApiKey
 from apikeys.policy import Reason
 from auditlog.models import Entry, EntryQuerySet
@@ -29,8 +29,9 @@ class Source:
     ip: str | None
     last_at: datetime
     request_count: int = 0
-    # Those that the allowlist refused.
+    # Those that the allowlist refused, and those that it would have refused had it not learned.
     refused_count: int = 0
+    learned_count: int = 0
 
     @property
     def passed_count(self) -> int:
@@ -47,6 +48,10 @@ class Traffic:
     @property
     def request_count(self) -> int:
         return sum(one.request_count for one in self.sources)
+
+    @property
+    def learned_count(self) -> int:
+        return sum(one.learned_count for one in self.sources)
 
     def passed(self) -> "Traffic":
         """Only the addresses that the allowlist lets in today."""
@@ -89,17 +94,13 @@ def _requests(key: ApiKey) -> EntryQuerySet:
 
 
 def _traffic(entries: EntryQuerySet, at_most: int) -> Traffic:
-    rows = list(
-        entries.values_list("ip", "created_at", "outcome", "changes__reason")[: at_most + 1]
-    )
+    columns = ("ip", "created_at", "outcome", "changes__reason", f"changes__{LEARNED}")
+    rows = list(entries.values_list(*columns)[: at_most + 1])
     found: dict[str | None, Source] = {}
-    for ip, at, outcome, reason in rows[:at_most]:
+    for ip, at, outcome, reason, learned in rows[:at_most]:
         source = found.setdefault(ip, Source(ip, at))
         source.request_count += 1
-        source.refused_count += _was_refused_by_address(outcome, reason)
+        source.refused_count += outcome == "refused" and reason == Reason.IP_NOT_ALLOWED
+        source.learned_count += learned is not None
     sources = sorted(found.values(), key=lambda one: one.request_count, reverse=True)
     return Traffic(sources, is_cut=len(rows) > at_most)
-
-
-def _was_refused_by_address(outcome: str, reason: Any) -> bool:
-    return outcome == "refused" and reason == Reason.IP_NOT_ALLOWED

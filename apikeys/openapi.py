@@ -11,6 +11,7 @@ SETTABLE = {
     "scopes": ["email:send", "email:read"],
     "domains": ["demo.example"],
     "allowed_cidrs": ["203.0.113.0/24", "2001:db8::/48"],
+    "learning_until": None,
     "allowed_recipients": ["@example.com"],
     "expires_at": "2027-02-21T00:00:00+00:00",
     "rotate_every_seconds": None,
@@ -21,6 +22,7 @@ SETTABLE = {
 RESTRICTIONS = (
     "domains",
     "allowed_cidrs",
+    "learning_until",
     "allowed_recipients",
     "expires_at",
     "rotate_every_seconds",

@@ -91,6 +91,7 @@ class KeyRecord:
     labels: Mapping[str, str] = field(default_factory=dict)
     account_is_active: bool = True
     is_decoy: bool = False
+    learning_until: datetime | None = None
 
     def expected_mac(self, *, pepper: str) -> bytes:
         """HMAC-SHA-256 over every column that decides, under the pepper of the digest."""
@@ -113,6 +114,8 @@ class KeyRecord:
         if self.is_decoy:
             # Only then, so that rows from before there were decoys keep their MAC.
             covered.append("decoy")
+        if self.learning_until is not None:
+            covered.append(f"learning {_instant(self.learning_until)}")
         return hmac.new(base64.b64decode(pepper), orjson.dumps(covered), hashlib.sha256).digest()
 
 
@@ -155,10 +158,20 @@ def authenticate(
     if record.is_decoy and record.revoked_at is None:
         # From wherever and however late: who holds it found what was laid out for a thief.
         return Refusal(Reason.DECOY, InvalidApiKey())
-    if record.allowed_cidrs is not None and not allowlist.allows(record.allowed_cidrs, address):
+    if is_outside(record, address) and not is_learning(record, now):
         return Refusal(Reason.IP_NOT_ALLOWED, _ip_not_allowed(address))
     reason = _why_dead(record, now)
     return Refusal(reason, InvalidApiKey()) if reason else None
+
+
+def is_outside(record: KeyRecord, address: str | None) -> bool:
+    """Whether the key has an allowlist and the address is not in it."""
+    return record.allowed_cidrs is not None and not allowlist.allows(record.allowed_cidrs, address)
+
+
+def is_learning(record: KeyRecord, now: datetime) -> bool:
+    """Until then the allowlist refuses nobody; who would have been refused is recorded instead."""
+    return record.learning_until is not None and now < record.learning_until
 
 
 def authorise(record: KeyRecord, *, scope: str) -> Refusal | None:

@@ -20,6 +20,7 @@ LIST_MAXIMUM = 100
 SCHEDULE_MINIMUM, SCHEDULE_MAXIMUM = 86_400, 731 * 86_400
 # A day from the end of Python's calendar, which a viewer's time zone must not cross.
 LATEST_EXPIRY = datetime(9999, 12, 30, tzinfo=UTC)
+LEARNING_MAXIMUM = timedelta(days=30)
 # Labels become filters and groups of reports; the name is a word, the value any short text.
 LABEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,63}")
 
@@ -37,6 +38,7 @@ class Rights:
     rate_per_seconds: int | None = None
     # With it, `expires_at` is the deadline of the next rotation.
     rotate_every_seconds: int | None = None
+    learning_until: datetime | None = None
 
     def renewed(self, now: datetime) -> "Rights":
         """The same rights with the deadline of a new secret."""
@@ -93,6 +95,7 @@ def read(body: Mapping[str, Any], *, now: datetime, reading: Reading) -> Rights:
         rate_requests=requests,
         rate_per_seconds=per_seconds,
         rotate_every_seconds=every,
+        learning_until=_learning(body.get("learning_until"), now, reading),
     )
     return wanted.renewed(now)
 
@@ -108,6 +111,8 @@ def above_ceiling(wanted: Rights, creator: KeyRecord) -> list[FieldError]:
         beyond.append("domains")
     if not _ranges_within(wanted.allowed_cidrs, creator.allowed_cidrs):
         beyond.append("allowed_cidrs")
+    if _learns_longer(wanted, creator):
+        beyond.append("learning_until")
     own_end = _earliest(creator.expires_at, creator.overlap_ends_at)
     if own_end and (wanted.expires_at is None or wanted.expires_at > own_end):
         beyond.append("expires_at")
@@ -125,6 +130,13 @@ def _ranges_within(asked: Sequence[str] | None, own: Sequence[str] | None) -> bo
     if own is None:
         return True
     return asked is not None and all(allowlist.covers(own, one) for one in asked)
+
+
+def _learns_longer(wanted: Rights, creator: KeyRecord) -> bool:
+    """A key that learns is let in from everywhere, which a restricted creator is not."""
+    if wanted.learning_until is None or creator.allowed_cidrs is None:
+        return False
+    return creator.learning_until is None or wanted.learning_until > creator.learning_until
 
 
 def _rate_exceeds(wanted: Rights, creator: KeyRecord) -> bool:
@@ -278,20 +290,33 @@ def _schedule(body: Mapping[str, Any], reading: Reading) -> int | None:
 
 
 def _expiry(value: Any, now: datetime, reading: Reading) -> datetime | None:
+    expires_at = _time_to_come("expires_at", value, now, reading)
+    if expires_at is not None and expires_at > LATEST_EXPIRY:
+        message = f"give a time before {LATEST_EXPIRY:%Y-%m-%d}, or leave it out."
+        reading.refuse("expires_at", "too_late", message)
+    return expires_at
+
+
+def _learning(value: Any, now: datetime, reading: Reading) -> datetime | None:
+    """Bounded, so that a key that somebody forgot does not stay open for ever."""
+    until = _time_to_come("learning_until", value, now, reading)
+    if until is not None and until > now + LEARNING_MAXIMUM:
+        message = f"a key learns for {LEARNING_MAXIMUM.days} days at most."
+        reading.refuse("learning_until", "too_late", message)
+    return until
+
+
+def _time_to_come(name: str, value: Any, now: datetime, reading: Reading) -> datetime | None:
     if value is None:
         return None
     try:
         given = datetime.fromisoformat(value)
-        expires_at = given.astimezone(UTC) if given.tzinfo else None
+        moment = given.astimezone(UTC) if given.tzinfo else None
     except (TypeError, ValueError, OverflowError):
-        expires_at = None
-    if expires_at is None:
+        moment = None
+    if moment is None:
         message = "give an ISO 8601 time with an offset, such as 2027-01-31T00:00:00Z."
-        reading.refuse("expires_at", "invalid", message)
-        return None
-    if expires_at <= now:
-        reading.refuse("expires_at", "in_the_past", "give a time that is yet to come.")
-    elif expires_at > LATEST_EXPIRY:
-        message = f"give a time before {LATEST_EXPIRY:%Y-%m-%d}, or leave it out."
-        reading.refuse("expires_at", "too_late", message)
-    return expires_at
+        reading.refuse(name, "invalid", message)
+    elif moment <= now:
+        reading.refuse(name, "in_the_past", "give a time that is yet to come.")
+    return moment

@@ -18,6 +18,7 @@ def key(row: ApiKey, *, last_used: Use | None = None) -> dict[str, Any]:
         "scopes": row.scopes,
         "domains": row.domains,
         "allowed_cidrs": row.allowed_cidrs,
+        "learning_until": _time(row.learning_until),
         "allowed_recipients": row.allowed_recipients,
         "expires_at": _time(row.expires_at),
         "rotate_every_seconds": row.rotate_every_seconds,

@@ -176,7 +176,7 @@ def build(
     if outcome not in OUTCOMES:
         raise ValueError(f"{outcome!r} is not one of {', '.join(OUTCOMES)}")
     target = target or Target(type="", id="")
-    personal = _personal(by, target, changes or {})
+    personal = _personal(by, target, {**(changes or {}), **by.remarks})
     salt = secrets.token_bytes(SALT_SIZE)
     return Entry(
         id=new_id(),

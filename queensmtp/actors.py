@@ -30,6 +30,8 @@ class Actor:
     origin: Origin = NOWHERE
     key_id: UUID | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    # What every entry about an act of this actor says beside what was done.
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tenant_id(self) -> UUID:

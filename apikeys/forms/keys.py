@@ -174,6 +174,10 @@ class KeyForm(forms.Form):
         return found
 
 
+# Set on the page of the addresses.
+ELSEWHERE = ("allowed_cidrs", "learning_until")
+
+
 class EditForm(KeyForm):
     """The same fields for a key that is there. Its environment stays, and its addresses have a
     page of their own."""
@@ -196,7 +200,8 @@ class EditForm(KeyForm):
     def changes(self) -> dict[str, Any]:
         """The columns that this form sets."""
         columns = self.rights.columns()
-        del columns["allowed_cidrs"]
+        for other in ELSEWHERE:
+            del columns[other]
         about = {"name": self.cleaned_data["name"], "notes": self.cleaned_data["notes"]}
         return {**columns, **about, "labels": self.read_labels}
 

@@ -26,21 +26,30 @@ from queensmtp.console import requires_right
 def key_addresses(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
     key = get_key(request, key_id)
     if request.method != "POST":
-        return _page(request, key, AddressesForm(initial=_initial(request, key)))
-    form, newest = AddressesForm(request.POST), observed.newest(key)
+        return _page(request, key, AddressesForm(key=key, initial=_initial(request, key)))
+    form, newest = AddressesForm(request.POST, key=key), observed.newest(key)
     if not form.is_valid():
         return _page(request, key, form)
     breaks = newest.passed().outside(form.ranges)
     step = request.POST.get("step")
-    if step == "try" or (step != "confirm" and breaks.request_count):
+    is_harmless = not breaks.request_count or form.learning_until is not None
+    if step == "try" or (step != "confirm" and not is_harmless):
         return _page(request, key, form, rehearsal=newest.outside(form.ranges), breaks=breaks)
     try:
-        actions.update(by=request.actor, key=key, changes={"allowed_cidrs": form.ranges})
+        actions.update(by=request.actor, key=key, changes=form.changes)
     except (KeyIsDead, KeyRowChanged) as refusal:
         form.add_error(None, refusal.message)
         return _page(request, key, form)
-    messages.success(request, "The addresses are saved. They hold from the next request on.")
+    messages.success(request, _what_holds(form))
     return redirect("key_detail", key_id=key.pk)
+
+
+def _what_holds(form: AddressesForm) -> str:
+    if form.ranges is None:
+        return "Saved. The key works from everywhere."
+    if form.learning_until is None:
+        return "The addresses are saved. They hold from the next request on."
+    return "The addresses are saved. The key learns first: nobody is refused until then."
 
 
 def _initial(request: ConsoleRequest, key: ApiKey) -> dict[str, Any]:

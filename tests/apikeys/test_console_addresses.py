@@ -64,7 +64,7 @@ def test_a_trial_says_how_many_requests_would_be_refused_and_saves_nothing(
 ) -> None:
     key, _ = make_key(cast.hive)
     use(key, ["203.0.113.1"] * 5 + ["198.51.100.7"] * 3 + ["2001:db8::1"] * 2)
-    form = {"allowed_cidrs": "203.0.113.0/24", "step": "try"}
+    form = {"allowed_cidrs": "203.0.113.0/24", "step": "try", "learning": "now"}
     page = text(post(alice, page_of(key), form))
     assert "Of the last 10 requests 5 would be refused." in page
     assert '<span class="mono">198.51.100.7</span>: 3' in page
@@ -85,7 +85,7 @@ def test_what_would_break_the_keys_use_is_saved_only_when_confirmed(
 ) -> None:
     key, _ = make_key(cast.hive)
     use(key, ["198.51.100.7"])
-    form = {"allowed_cidrs": "203.0.113.0/24"}
+    form = {"allowed_cidrs": "203.0.113.0/24", "learning": "now"}
     page = text(post(alice, page_of(key), {**form, "step": "save"}))
     assert "Nothing is saved yet" in page
     assert ranges_of(key) is None
@@ -96,7 +96,9 @@ def test_what_would_break_the_keys_use_is_saved_only_when_confirmed(
 def test_what_was_refused_before_needs_no_confirmation(alice: Client, cast: Cast) -> None:
     key, _ = make_key(cast.hive, allowed_cidrs=("203.0.113.0/24",))
     use(key, ["198.51.100.7"], reason="ip_not_allowed")
-    post(alice, page_of(key), {"allowed_cidrs": "203.0.113.0/25", "step": "save"})
+    post(
+        alice, page_of(key), {"allowed_cidrs": "203.0.113.0/25", "step": "save", "learning": "now"}
+    )
     assert ranges_of(key) == ["203.0.113.0/25"]
 
 
@@ -114,14 +116,21 @@ def test_what_was_refused_before_needs_no_confirmation(alice: Client, cast: Cast
 )
 def test_a_careless_range_is_refused(alice: Client, cast: Cast, typed: str, message: str) -> None:
     key, _ = make_key(cast.hive)
-    page = text(post(alice, page_of(key), {"allowed_cidrs": typed, "step": "confirm"}))
+    page = text(
+        post(alice, page_of(key), {"allowed_cidrs": typed, "step": "confirm", "learning": "now"})
+    )
     assert message.lower() in page.lower()
     assert ranges_of(key) is None
 
 
 def test_a_wide_range_is_taken_from_who_means_it(alice: Client, cast: Cast) -> None:
     key, _ = make_key(cast.hive)
-    form = {"allowed_cidrs": "10.0.0.0/7", "allow_wide_cidrs": "on", "step": "save"}
+    form = {
+        "allowed_cidrs": "10.0.0.0/7",
+        "allow_wide_cidrs": "on",
+        "step": "save",
+        "learning": "now",
+    }
     post(alice, page_of(key), form)
     assert ranges_of(key) == ["10.0.0.0/7"]
 

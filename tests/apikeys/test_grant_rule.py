@@ -105,6 +105,7 @@ CHANGED: dict[str, Any] = {
     "expires_at": NOW + MICROSECOND,
     "overlap_ends_at": NOW + MICROSECOND,
     "revoked_at": NOW,
+    "learning_until": NOW + MICROSECOND,
     "is_decoy": True,
 }
 
@@ -132,6 +133,25 @@ def test_an_address_outside_the_allowlist_is_refused(address: str | None) -> Non
 @pytest.mark.parametrize("address", ["203.0.113.7", "::ffff:203.0.113.7"])
 def test_an_address_inside_the_allowlist_passes_however_it_is_written(address: str) -> None:
     assert present(make_record(allowed_cidrs=("203.0.113.0/24",)), address=address) is None
+
+
+@pytest.mark.parametrize("reason", ["nothing", "revoked", "expired"])
+def test_a_learning_key_is_let_in_from_anywhere_and_no_further(reason: str) -> None:
+    columns: dict[str, Any] = {
+        "nothing": {},
+        "revoked": {"revoked_at": NOW},
+        "expired": {"expires_at": NOW},
+    }[reason]
+    record = make_record(
+        allowed_cidrs=("203.0.113.0/24",), learning_until=NOW + MICROSECOND, **columns
+    )
+    wanted = None if reason == "nothing" else Reason(reason)
+    assert reason_of(present(record, address="198.51.100.1")) is wanted
+
+
+def test_learning_ends_with_its_last_instant_and_the_allowlist_holds_again() -> None:
+    record = make_record(allowed_cidrs=("203.0.113.0/24",), learning_until=NOW)
+    assert reason_of(present(record, address="198.51.100.1")) is Reason.IP_NOT_ALLOWED
 
 
 def test_an_empty_allowlist_allows_nobody() -> None:
