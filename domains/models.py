@@ -11,7 +11,7 @@ from django.utils import timezone
 from domains import dkim_keys, names, records
 from domains.dkim_keys import Algorithm
 from domains.records import Ours, PublishedKey, Record, Setup
-from domains.standing import Finding
+from domains.standing import VERIFIED, Finding
 from queensmtp.ids import new_id
 
 TOKEN_BYTES = 24
@@ -152,6 +152,13 @@ class Domain(models.Model):
 
     def advised(self) -> list[Record]:
         return records.advised(self.setup(), names.organisational_domain(self.name))
+
+    @property
+    def own_return_path(self) -> str | None:
+        """The host that bounces come back to, once DNS leads them on to us."""
+        slugs = ("return_path_mx", "return_path_spf")
+        is_shown = all(self.finding(slug).status == VERIFIED for slug in slugs)
+        return f"{self.return_path}.{self.name}" if is_shown else None
 
     def finding(self, slug: str) -> Finding:
         stored: Mapping[str, Any] = self.findings

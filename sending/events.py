@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from sending import outcomes, parcels
+from sending import letters, outcomes
+from sending.letters import Headers
 from sending.models import DeliveryEvent, Message
-from sending.parcels import Headers
 from webhooks import actions as webhooks
 from webhooks.payloads import EVENT_TYPES, WebhookEvent
 
@@ -14,7 +14,7 @@ from webhooks.payloads import EVENT_TYPES, WebhookEvent
 def tell_later(events: Sequence[DeliveryEvent], addresses: Mapping[UUID, str]) -> None:
     """Tell of messages that are not at hand: they are read, and opened for their headers."""
     messages = Message.objects.in_bulk({event.message_id for event in events})
-    headers = {one.pk: parcels.headers_of(one) for one in messages.values()}
+    headers = {one.pk: letters.headers_of(one) for one in messages.values()}
     tell(events, addresses, messages, headers)
 
 

@@ -7,7 +7,7 @@ from defusedcsv import csv
 
 from queensmtp.crypto import CannotDecrypt
 from queensmtp.errors import PermanentFailure
-from sending import mime, parcels
+from sending import letters, mime
 from sending.message_rows import Row
 from sending.models import Message
 
@@ -30,10 +30,10 @@ def csv_of(rows: Iterable[Row]) -> str:
 def raw_of(message: Message) -> str:
     """The message as it was built to be sent, without its signatures; '' when it is gone."""
     try:
-        sealed = parcels.opened(message)
+        sealed = letters.opened(message)
     except (PermanentFailure, CannotDecrypt):
         return ""
-    return mime.build(parcels.content_to_send(message, sealed)).decode("utf-8", "replace")
+    return mime.build(letters.content_to_send(message, sealed)).decode("utf-8", "replace")
 
 
 def _values(row: Row) -> list[str]:

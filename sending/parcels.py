@@ -2,48 +2,29 @@
 
 import logging
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import Lock
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 
 from apikeys.models import LeakedKey
-from domains import actions as domains
-from domains.dkim_keys import SigningKey
-from domains.models import DkimKey, Domain
+from domains.models import Domain
 from queensmtp import addresses
-from queensmtp.addresses import Mailbox
-from queensmtp.crypto import CannotDecrypt
 from queensmtp.errors import PermanentFailure, TemporaryFailure
-from sending import (
-    courier,
-    dkim,
-    mime,
-    personal,
-    return_paths,
-    sandbox,
-    strict_transport,
-    suppressed,
-    transports,
-)
+from sending import courier, return_paths, sandbox, strict_transport, suppressed, transports
 from sending.courier import Outcome, Proof
-from sending.links import Linker, Place
+from sending.key_ring import KeyRing as KeyRing
+from sending.letters import Headers, Letter
 from sending.mime import Content
 from sending.models import Message
-from sending.personal import Wishes
 from sending.queue import Claimed
-from sending.serializers import content_of
 from sending.states import State
 from sending.submissions import Sealed
 from sending.suppressed import Stops
 
-# A rotated DKIM key is taken up within this time; loading one costs sixty signatures.
-KEYS_KEPT_SECONDS = 60.0
 OUR_FAULT = "The message could not be prepared; the fault is ours and is in our log."
 STOPPED = "Waiting: the domain that this is from is not verified any more."
 HELD = "Held: the API key that sent this was reported as leaked, and revoked."
@@ -52,10 +33,6 @@ BYTES_AT_ONCE = 64 * 1024 * 1024
 # Reasons of a TemporaryFailure for which a destination is left alone for a while.
 OF_THE_DESTINATION = ("unreachable", "dns", "mta_sts")
 NOBODY = Proof("", "", "", 0.0, 0.0)
-
-Headers = Sequence[tuple[str, str]]
-# The signed bytes, and the signatures for the timeline.
-Signed = tuple[bytes, list[dict[str, str]]]
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +43,7 @@ class Parcel:
 
     message: Message
     claimed: Sequence[Claimed]
-    letter: "Letter"
+    letter: Letter
     # On the monotonic clock: begun any later, the delivery could outlive its lease.
     begin_by: float
     # Its key leaked: it waits, and fails at its final age if nobody lets it go.
@@ -103,52 +80,6 @@ class Suppressed(Exception):
     """The recipient gets no mail, or none of this kind."""
 
 
-class Letter:
-    """A message that is opened and signed once for all its recipients of a batch."""
-
-    def __init__(self, message: Message, keys: Sequence[SigningKey], *, recipients: int) -> None:
-        self.message = message
-        self.keys = keys
-        self._lock = Lock()
-        self._left = recipients
-        self._signed: Signed | None = None
-
-    def signed(self, content: Content) -> Signed:
-        """The bytes; let go with the last recipient, since a batch may hold large ones."""
-        with self._lock:
-            signed = self._signed or _signed(content, self.keys)
-            self._left -= 1
-            self._signed = signed if self._left > 0 else None
-        return signed
-
-
-class KeyRing:
-    """The loaded DKIM keys of this process."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._kept: dict[UUID, tuple[float, list[SigningKey]]] = {}
-
-    def of_domains(self, domain_ids: Iterable[UUID]) -> dict[UUID, list[SigningKey]]:
-        """The signing keys of each domain, read together where they are not kept."""
-        now, wanted = time.monotonic(), set(domain_ids)
-        with self._lock:
-            kept = {
-                domain_id: keys
-                for domain_id in wanted
-                if domain_id in self._kept
-                for until, keys in [self._kept[domain_id]]
-                if now < until
-            }
-            missing = wanted - kept.keys()
-            loaded = _load_keys(missing) if missing else {}
-            for domain_id in missing:
-                keys = loaded.get(domain_id, [])
-                self._kept[domain_id] = (now + KEYS_KEPT_SECONDS, keys)
-                kept[domain_id] = keys
-        return kept
-
-
 _ring = KeyRing()
 
 
@@ -159,12 +90,17 @@ def pack(claimed: Sequence[Claimed], *, begin_by: float) -> list[Parcel]:
     """
     counts = Counter(one.message_id for one in claimed)
     messages = Message.objects.defer("content").in_bulk(counts)
-    keys = _ring.of_domains(message.domain_id for message in messages.values())
+    domains = Domain.objects.in_bulk({message.domain_id for message in messages.values()})
+    keys = _ring.of_domains(domains)
     leaked = _leaked({message.key_id for message in messages.values()})
-    stopped = _stopped({message.domain_id for message in messages.values()})
     stops = suppressed.find_stops((one.account_id, one.address) for one in claimed)
     letters = {
-        message.pk: Letter(message, keys[message.domain_id], recipients=counts[message.pk])
+        message.pk: Letter(
+            message,
+            domains[message.domain_id],
+            keys[message.domain_id],
+            recipients=counts[message.pk],
+        )
         for message in messages.values()
     }
     return [
@@ -174,7 +110,7 @@ def pack(claimed: Sequence[Claimed], *, begin_by: float) -> list[Parcel]:
             letter,
             begin_by,
             is_held=letter.message.key_id in leaked,
-            is_stopped=letter.message.domain_id in stopped,
+            is_stopped=not letter.domain.can_send,
             stops=stops,
         )
         # Ids are time-ordered: the oldest first.
@@ -207,12 +143,11 @@ def carry(parcel: Parcel) -> Carried:
     headers: Headers = ()
     is_destinations_word = True
     try:
-        sealed = opened(parcel.message)
+        sealed = parcel.letter.opened()
         headers = sealed.headers
         _refuse_held(parcel)
         _refuse_suppressed(parcel, sealed)
-        content = content_to_send(parcel.message, sealed)
-        signed, signatures = _written(parcel, content, _wishes(sealed))
+        content, (signed, signatures) = parcel.letter.written(sealed, parcel.claimed[0])
         outcomes = _deliver(parcel, content, signed)
         is_destinations_word = not _is_for_sandbox(parcel)
     except Suppressed as stopped:
@@ -228,16 +163,9 @@ def carry(parcel: Parcel) -> Carried:
         logger.exception("parcel_failed", extra={"email_id": str(parcel.message.pk)})
         outcomes, signatures = _all(parcel, State.DEFERRED, OUR_FAULT), []
         is_destinations_word = False
+    finally:
+        parcel.letter.let_go()
     return Carried(parcel, outcomes, signatures, began_at, headers, is_destinations_word)
-
-
-def headers_of(message: Message) -> Headers:
-    """The custom headers of a message; none when its contents are gone or do not open."""
-    try:
-        content = content_of(message)
-    except CannotDecrypt:
-        return ()
-    return content.headers if content else ()
 
 
 def _refuse_held(parcel: Parcel) -> None:
@@ -260,23 +188,6 @@ def _refuse_suppressed(parcel: Parcel, sealed: Sealed) -> None:
         raise Suppressed(stop.words)
 
 
-def _written(parcel: Parcel, content: Content, wishes: Wishes) -> Signed:
-    """The bytes for this recipient: those of all the others, unless something is personal."""
-    if not wishes.are_personal:
-        return parcel.letter.signed(content)
-    (one,) = parcel.claimed
-    linker = Linker(settings.LINKS_URL, settings.LINK_KEYS, Place(one.account_id, one.id))
-    return _signed(personal.for_recipient(content, wishes, linker), parcel.letter.keys)
-
-
-def _wishes(sealed: Sealed) -> Wishes:
-    return Wishes(
-        opens=sealed.open_tracking or False,
-        clicks=sealed.click_tracking or False,
-        marketing=sealed.marketing,
-    )
-
-
 def _all(parcel: Parcel, state: State, reason: str) -> list[Outcome]:
     return [Outcome(one.address, state, 0, "", reason, NOBODY) for one in parcel.claimed]
 
@@ -289,7 +200,7 @@ def _deliver(parcel: Parcel, content: Content, signed: bytes) -> list[Outcome]:
         strict_transport.configured().bind(
             parcel.domain, transports.configured().routes(parcel.domain)
         ),
-        return_path=return_path(parcel.claimed[0]),
+        return_path=_return_path(parcel),
         recipients=recipients,
         message=signed,
         smtputf8=_needs_smtputf8(content, recipients),
@@ -301,46 +212,10 @@ def _is_for_sandbox(parcel: Parcel) -> bool:
     return sandbox.holds(environment=parcel.message.environment, address=one.address)
 
 
-def return_path(one: Claimed) -> str:
-    """Where reports of this recipient go."""
-    return return_paths.address_for(one.id, keys=settings.LINK_KEYS, host=settings.RETURN_PATH_HOST)
-
-
-def opened(message: Message) -> Sealed:
-    sealed = content_of(message)
-    if sealed is None:
-        raise PermanentFailure("The contents of the message are no longer kept.", reason="gone")
-    return sealed
-
-
-def content_to_send(message: Message, stored: Sealed) -> Content:
-    return Content(
-        sender=addresses.parse(message.sender),
-        to=_read(message.to),
-        cc=_read(message.cc),
-        reply_to=_read(message.reply_to),
-        subject=message.subject,
-        message_id=message.message_id,
-        date=message.created_at,
-        text=stored.text,
-        html=stored.html,
-        headers=stored.headers,
-        attachments=stored.attachments,
-    )
-
-
-def _signed(content: Content, keys: Sequence[SigningKey]) -> Signed:
-    if not keys:
-        raise TemporaryFailure("The domain has no DKIM key that signs.", reason="no_dkim_key")
-    built = mime.build(content)
-    signature = dkim.sign(built, keys=keys, at=int(time.time()))
-    return signature + built, [
-        {"d": key.domain, "s": key.selector, "a": key.algorithm} for key in keys
-    ]
-
-
-def _read(texts: Sequence[str] | None) -> tuple[Mailbox, ...]:
-    return tuple(addresses.parse(text) for text in texts or ())
+def _return_path(parcel: Parcel) -> str:
+    """Where reports of this recipient go: through the sender's own domain, once DNS leads on."""
+    host = parcel.letter.domain.own_return_path or settings.RETURN_PATH_HOST
+    return return_paths.address_for(parcel.claimed[0].id, keys=settings.LINK_KEYS, host=host)
 
 
 def _needs_smtputf8(content: Content, recipients: Sequence[str]) -> bool:
@@ -353,21 +228,3 @@ def _leaked(key_ids: set[UUID | None]) -> frozenset[UUID]:
     what was handed on already."""
     leaked = LeakedKey.objects.filter(key_id__in=key_ids - {None})
     return frozenset(leaked.values_list("key_id", flat=True))
-
-
-def _stopped(domain_ids: set[UUID]) -> frozenset[UUID]:
-    """Those that may send no more."""
-    found = Domain.objects.filter(pk__in=domain_ids, can_send=False)
-    return frozenset(found.values_list("pk", flat=True))
-
-
-def _load_keys(domain_ids: set[UUID]) -> dict[UUID, list[SigningKey]]:
-    rows: Any = DkimKey.objects.signing().filter(domain_id__in=domain_ids)
-    found: dict[UUID, list[SigningKey]] = defaultdict(list)
-    for row in rows.select_related("domain").order_by("-algorithm"):
-        try:
-            found[row.domain_id].append(domains.load_key(row, domain_name=row.domain.name))
-        except CannotDecrypt:
-            # The domain signs with what is left, or waits; the others of the batch go on.
-            logger.exception("dkim_key_does_not_open", extra={"dkim_key_id": str(row.pk)})
-    return found

@@ -51,9 +51,7 @@ class ReturnMailroom:
 
 
 def find_recipient(address: str) -> UUID | None:
-    return return_paths.find_recipient(
-        address, keys=settings.LINK_KEYS, host=settings.RETURN_PATH_HOST
-    )
+    return return_paths.find_recipient(address, keys=settings.LINK_KEYS)
 
 
 def take(addresses: Sequence[str], content: bytes) -> str:

@@ -16,7 +16,7 @@ from auditlog import actions as audit
 from domains.models import Domain
 from queensmtp.actors import Actor, Target, system_actor
 from queensmtp.ids import new_id
-from sending import events, parcels, states, waiting
+from sending import events, letters, states, waiting
 from sending.audit import Event
 from sending.errors import NotCancelable, NotScheduled
 from sending.models import DeliveryEvent, Message, Recipient
@@ -184,10 +184,10 @@ def _tell(
     text: str,
     *,
     now: datetime,
-    headers: Mapping[UUID, parcels.Headers] | None = None,
+    headers: Mapping[UUID, letters.Headers] | None = None,
 ) -> None:
     if headers is None:
-        headers = {one.pk: parcels.headers_of(one) for one in messages.values()}
+        headers = {one.pk: letters.headers_of(one) for one in messages.values()}
     told = [
         DeliveryEvent(
             id=new_id(),

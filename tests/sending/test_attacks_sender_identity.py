@@ -7,8 +7,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from queensmtp.tenancy import tenant
 from sending import interpreter, mime, received_mail
+from sending.letters import content_to_send, opened
 from sending.models import Message
-from sending.parcels import content_to_send, opened
 from tests.factories.cast import Cast, make_domain
 from tests.factories.keys import make_key
 from tests.sending.doors import DOORS, GOOD, TO, by_http, by_smtp, raw, stored

@@ -18,7 +18,7 @@ def made(recipient_id: UUID) -> str:
 
 
 def found(address: str) -> UUID | None:
-    return return_paths.find_recipient(address, keys=[NEW, OLD], host=HOST)
+    return return_paths.find_recipient(address, keys=[NEW, OLD])
 
 
 @given(st.uuids())
@@ -32,7 +32,7 @@ def test_an_older_key_still_opens_what_it_made() -> None:
     id = new_id()
     address = return_paths.address_for(id, keys=[OLD], host=HOST)
     assert found(address) == id
-    assert return_paths.find_recipient(address, keys=[NEW], host=HOST) is None
+    assert return_paths.find_recipient(address, keys=[NEW]) is None
 
 
 def test_no_single_changed_letter_passes() -> None:
@@ -51,8 +51,9 @@ def test_other_addresses_name_nobody(address: str) -> None:
     assert found(address) is None
 
 
-def test_at_another_host_it_names_nobody() -> None:
-    assert found(made(new_id()).replace(HOST, "evil.example")) is None
+def test_it_leads_back_through_the_host_of_a_customer() -> None:
+    id = new_id()
+    assert found(made(id).replace(HOST, "send.hive.example")) == id
 
 
 def test_a_token_for_another_purpose_is_worth_nothing_here() -> None:

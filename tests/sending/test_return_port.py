@@ -212,7 +212,7 @@ def test_the_listener_takes_nothing_for_a_forged_return_path(cast: Cast, listene
     with smtplib.SMTP("127.0.0.1", listener) as client:
         client.helo()
         client.mail("")
-        for address in (forged, "postmaster@bounces.localhost", path_of(recipient) + ".evil"):
+        for address in (forged, "postmaster@bounces.localhost", f"x{path_of(recipient)}"):
             assert client.rcpt(address)[0] == 550
         assert client.rcpt(path_of(recipient))[0] == 250
         assert client.rcpt(path_of(recipient))[0] == 452

@@ -11,8 +11,10 @@ import pytest
 from contacts import actions as contacts
 from contacts.actions import Wanted
 from contacts.models import Origin
+from domains.models import Domain
+from domains.standing import VERIFIED, Finding
 from queensmtp.tenancy import tenant
-from sending import actions, courier, parcels, received_mail, submissions, transports
+from sending import actions, courier, parcels, received_mail, return_port, submissions, transports
 from sending.courier import Courier
 from sending.models import Recipient
 from sending.received_mail import MailRefused
@@ -127,3 +129,26 @@ def test_over_smtp_they_are_headers_that_stay_behind() -> None:
     assert mail.headers == ()
     with pytest.raises(MailRefused):
         received_mail.read(content.replace(b"false", b"maybe"), recipients=["ann@wasp.example"])
+
+
+def test_what_the_message_leaves_open_its_domain_decides(cast: Cast, sink: SmtpSink) -> None:
+    with tenant(cast.hive.pk):
+        Domain.objects.update(open_tracking=True, click_tracking=True)
+    (body,) = map(html_of, deliver(cast, sink, html=HTML, click_tracking=False).values())
+    assert "/t/o/" in body and "/t/c/" not in body
+
+
+def test_bounces_come_back_through_the_customers_own_host_once_dns_shows_it(
+    cast: Cast, sink: SmtpSink
+) -> None:
+    with tenant(cast.hive.pk):
+        Domain.objects.update(findings={})
+    deliver(cast, sink)
+    shown = Finding(VERIFIED).to_json()
+    with tenant(cast.hive.pk):
+        Domain.objects.update(findings={"return_path_mx": shown, "return_path_spf": shown})
+    deliver(cast, sink)
+    ours, own = (one.sender for one in sink.messages)
+    assert ours.endswith("@bounces.localhost")
+    assert own.endswith("@send.hive.example")
+    assert return_port.find_recipient(own) is not None
