@@ -24,6 +24,7 @@ api_urlpatterns = [
 console_urlpatterns = [
     *accounts.console_urlpatterns,
     *apikeys.console_urlpatterns,
+    *domains.console_urlpatterns,
     *sending.console_urlpatterns,
     *contacts.console_urlpatterns,
     *auditlog.console_urlpatterns,

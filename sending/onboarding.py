@@ -50,9 +50,9 @@ def steps_for(request: ConsoleRequest) -> list[Step]:
             title="Verify a sending domain",
             why="Its DNS records let the world check that mail from it is yours.",
             is_done=has_domain,
-            url="",
-            action="",
-            right=Right.DOMAINS_READ,
+            url=reverse("domain_add"),
+            action="Add a domain",
+            right=Right.DOMAINS_WRITE,
         ),
         Step(
             title="Send a first message",

@@ -23,11 +23,30 @@ async function copy(button) {
   setTimeout(() => { label.textContent = button.dataset.words; }, 2500);
 }
 
-for (const button of document.querySelectorAll("button[data-copies]")) {
-  button.hidden = false;
-  button.dataset.words = button.querySelector("[data-label]").textContent;
-  button.addEventListener("click", () => copy(button));
+function showCopyButtons(root) {
+  for (const button of root.querySelectorAll("button[data-copies]")) {
+    button.hidden = false;
+    button.dataset.words = button.querySelector("[data-label]").textContent;
+    button.addEventListener("click", () => copy(button));
+  }
 }
+showCopyButtons(document);
+
+// A part that waits for something asks for its page again until it waits no more.
+function askAgain(part) {
+  setTimeout(async () => {
+    const answer = await fetch(location.href).catch(() => null);
+    const page = answer && answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+    const fresh = page && page.getElementById(part.id);
+    if (!fresh) { askAgain(part); return; }
+    part.replaceWith(fresh);
+    showCopyButtons(fresh);
+    if ("waits" in fresh.dataset) askAgain(fresh);
+    else say(fresh.dataset.says);
+  }, 1500);
+}
+const waiting = document.querySelector("[data-waits]");
+if (waiting) askAgain(waiting);
 
 // A link to a confirming page opens its dialog in place; without the dialog the link just leads there.
 for (const link of document.querySelectorAll("a[data-dialog]")) {

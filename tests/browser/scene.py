@@ -15,6 +15,10 @@ from auditlog.models import Entry
 from contacts import actions as suppressions
 from contacts.actions import Wanted
 from contacts.models import Origin, Suppression
+from domains import checking, rotation, senders
+from domains.judging import Judgement, Outcome
+from domains.models import Domain, SenderIdentity
+from queensmtp.addresses import parse_address
 from queensmtp.ids import new_id
 from queensmtp.tenancy import tenant
 from sending.models import DeliveryEvent, Message, Recipient
@@ -55,12 +59,16 @@ class Scene:
     bounced_id: UUID
     waiting_id: UUID
     entry_id: UUID
+    domain_id: UUID
+    waiting_domain_id: UUID
+    sender_id: UUID
     suppression_id: UUID
     taken_back_id: UUID
 
 
 def play(cast: Cast) -> Scene:
-    make_domain(cast.hive, "demo.example")
+    domain = make_domain(cast.hive, "demo.example")
+    waiting_domain, sender = _domains(cast)
     key, token = make_key(
         cast.hive,
         scopes=("email:send", "email:read"),
@@ -100,6 +108,9 @@ def play(cast: Cast) -> Scene:
         bounced_id=sent[1],
         waiting_id=sent[2],
         entry_id=entry.pk,
+        domain_id=domain.pk,
+        waiting_domain_id=waiting_domain.pk,
+        sender_id=sender.pk,
         suppression_id=suppressed.pk,
         taken_back_id=taken_back.pk,
     )
@@ -120,6 +131,29 @@ def _suppress(cast: Cast, *, source_id: UUID) -> tuple[Suppression, Suppression]
         (taken_back,) = suppressions.suppress(by=by, wanted=[wanted])
         suppressions.remove(by=by, suppressions=[taken_back], note=f"She called {HOSTILE}")
         return suppressions.suppress(by=by, wanted=[wanted, *others])[0], taken_back
+
+
+def _domains(cast: Cast) -> tuple[Domain, SenderIdentity]:
+    """One whose records are wrong in several ways, in the midst of a rotation; and an identity."""
+    waiting = make_domain(cast.hive, "bücher.example".encode("idna").decode(), verified=False)
+    with tenant(cast.hive.pk):
+        rotation.prepare(by=cast.alice.actor, domain=waiting)
+        asked = {one.slug: one for one in [*waiting.to_publish(), *waiting.advised()]}
+    judged = {
+        slug: Judgement(Outcome.MISSING, (HOSTILE,), "There is a TXT record, but another.")
+        for slug in asked
+    }
+    judged["dmarc"] = Judgement(Outcome.SHOWN, ("v=DMARC1; p=none",), "p=none only watches.")
+    with as_role("worker"):
+        checking.settle(domain_id=waiting.pk, name=waiting.name, judged=judged, now=timezone.now())
+    with tenant(cast.hive.pk):
+        sender = senders.create(
+            by=cast.alice.actor,
+            email=parse_address("hello@demo.example"),
+            name="Hive Support",
+            reply_to="help@demo.example",
+        )
+    return waiting, sender
 
 
 def _send(token: str, *, sender: str = "Hive <hello@demo.example>", **fields: str) -> UUID:
