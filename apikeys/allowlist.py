@@ -4,9 +4,10 @@ import ipaddress
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
-from queensmtp.client_address import Address, Network, canonical
+from queensmtp.client_address import Network, canonical
 from queensmtp.errors import FieldError
 
 MAXIMUM_ENTRIES = 1_000
@@ -52,8 +53,13 @@ class Ranges:
 
 def allows(ranges: Iterable[str], address: str | None) -> bool:
     """Whether an address lies in one of the (canonical) ranges; no address, no."""
-    found = canonical(address) if address else None
-    return found is not None and any(_contains(text, found) for text in ranges)
+    return _read_ranges(tuple(ranges)).allow(address)
+
+
+# Of what a text means, not of what a key may do: nothing here can be out of date.
+@lru_cache(maxsize=1_024)
+def _read_ranges(ranges: tuple[str, ...]) -> Ranges:
+    return Ranges(ranges)
 
 
 def covers(ranges: Iterable[str], text: str) -> bool:
@@ -107,11 +113,6 @@ def _holds(outer: Network, inner: Network) -> bool:
     if outer.version != inner.version:
         return False
     return outer.prefixlen <= inner.prefixlen and inner.network_address in outer
-
-
-def _contains(text: str, address: Address) -> bool:
-    network = ipaddress.ip_network(text)
-    return network.version == address.version and address in network
 
 
 def _read_one(text: str, *, allow_wide: bool) -> tuple[Network | None, tuple[str, str]]:
