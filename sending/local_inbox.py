@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 
-from sending.smtp_server import Client, Envelope, LoggedIn
+from sending.mailrooms import Client, Envelope, LoggedIn
 
 FOLDERS = ("tmp", "new", "cur")
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from sending import feedback, reports, return_paths
 from sending.database_threads import in_thread
-from sending.smtp_server import Client, Envelope, LoggedIn
+from sending.mailrooms import Client, Envelope, LoggedIn
 
 NOT_OURS = "550 5.1.1 That is no return path of a message of ours"
 ONE_AT_A_TIME = "452 4.5.3 One return path a message; send the rest in another"

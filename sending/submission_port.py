@@ -22,8 +22,8 @@ from sending import accept, idempotency, received_mail
 from sending.audit import Event
 from sending.database_threads import in_thread
 from sending.gates import Idempotency, Refused
+from sending.mailrooms import Client, Envelope, LoggedIn
 from sending.received_mail import MailRefused, ReceivedMail
-from sending.smtp_server import Client, Envelope, LoggedIn
 
 USERS = frozenset({"queensmtp", "resend", "apikey"})
 ENDPOINT = "smtp"

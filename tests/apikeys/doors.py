@@ -6,8 +6,8 @@ from typing import Any
 from django.test import Client
 
 from sending import submission_port
-from sending.smtp_server import Client as SmtpClient
-from sending.smtp_server import LoggedIn
+from sending.mailrooms import Client as SmtpClient
+from sending.mailrooms import LoggedIn
 
 DOORS = ("http", "smtp")
 

@@ -27,8 +27,8 @@ from apikeys.tokens import ID_LENGTH
 from queensmtp import urls, valkey
 from queensmtp.tenancy import PLATFORM_ACCOUNT_ID, tenant
 from sending import submission_port
-from sending.smtp_server import Client as SmtpClient
-from sending.smtp_server import Envelope
+from sending.mailrooms import Client as SmtpClient
+from sending.mailrooms import Envelope
 from tests.apikeys.test_wrong_secrets import a_minute_passes, guess_at
 from tests.factories.cast import PASSWORD, Cast, make_domain
 from tests.factories.keys import bearer, make_key

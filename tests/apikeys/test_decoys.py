@@ -11,7 +11,7 @@ from apikeys.models import ApiKey
 from auditlog.models import Entry
 from queensmtp.tenancy import tenant
 from sending import submission_port
-from sending.smtp_server import Client as SmtpClient
+from sending.mailrooms import Client as SmtpClient
 from tests.apikeys.test_keys_api import BODY, call
 from tests.apikeys.test_leaked_keys import report
 from tests.factories.cast import Cast

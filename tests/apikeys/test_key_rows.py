@@ -14,8 +14,8 @@ from apikeys.models import ApiKey
 from auditlog.models import Entry
 from queensmtp.tenancy import tenant
 from sending import submission_port
-from sending.smtp_server import Client as SmtpClient
-from sending.smtp_server import LoggedIn
+from sending.mailrooms import Client as SmtpClient
+from sending.mailrooms import LoggedIn
 from tests.apikeys.test_keys_api import call
 from tests.factories.cast import Cast
 from tests.factories.keys import make_key

@@ -12,7 +12,7 @@ from apikeys.models import ApiKey
 from auditlog.models import Entry
 from queensmtp.tenancy import tenant
 from sending import submission_port
-from sending.smtp_server import Client, LoggedIn
+from sending.mailrooms import Client, LoggedIn
 from tests.factories.cast import Cast
 from tests.factories.keys import make_key
 

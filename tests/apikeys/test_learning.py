@@ -12,8 +12,8 @@ from apikeys.models import ApiKey
 from auditlog.models import Entry
 from queensmtp.tenancy import tenant
 from sending import submission_port
-from sending.smtp_server import Client as SmtpClient
-from sending.smtp_server import LoggedIn
+from sending.mailrooms import Client as SmtpClient
+from sending.mailrooms import LoggedIn
 from tests.apikeys.test_console_addresses import page_of, ranges_of, use
 from tests.apikeys.test_keys_api import BODY, call
 from tests.console import get, post, sign_in, text

@@ -13,7 +13,7 @@ from django.test import Client
 from apikeys.models import ApiKey
 from auditlog.models import Entry
 from queensmtp.tenancy import tenant
-from sending.smtp_server import Client as SmtpClient
+from sending.mailrooms import Client as SmtpClient
 from sending.submission_port import SubmissionMailroom
 from tests.apikeys.doors import DOORS, Doors
 from tests.apikeys.test_keys_api import BODY, call

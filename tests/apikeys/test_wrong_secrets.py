@@ -20,7 +20,7 @@ from queensmtp import valkey
 from queensmtp.actors import Origin
 from queensmtp.tenancy import PLATFORM_ACCOUNT_ID, tenant
 from sending import submission_port
-from sending.smtp_server import Client as SmtpClient
+from sending.mailrooms import Client as SmtpClient
 from tests.factories.cast import Cast, make_cast
 from tests.factories.keys import bearer, make_key
 from tests.roles import as_role

@@ -12,9 +12,9 @@ from django.db import connections
 
 from queensmtp.tenancy import tenant
 from sending import smtp_server
+from sending.mailrooms import Limits, Port
 from sending.models import Message, Recipient
 from sending.serializers import content_of
-from sending.smtp_server import Limits, Port
 from sending.submission_port import SubmissionMailroom
 from tests.certificates import Authority
 from tests.factories.cast import Cast

@@ -9,9 +9,9 @@ from django.test import Client
 
 from queensmtp.tenancy import tenant
 from sending import submission_port
+from sending.mailrooms import Client as SmtpClient
+from sending.mailrooms import Envelope
 from sending.models import Message
-from sending.smtp_server import Client as SmtpClient
-from sending.smtp_server import Envelope
 from sending.submission_port import Login
 from tests.factories.cast import Cast
 from tests.factories.keys import bearer

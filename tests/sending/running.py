@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sending import smtp_server
-from sending.smtp_server import Listener, Mailroom, Port
+from sending.mailrooms import Mailroom, Port
+from sending.smtp_server import Listener
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 from sending import dkim, smtp_server
 from sending.courier import Courier
 from sending.local_inbox import InboxMailroom, Maildir
-from sending.smtp_server import Limits, Port
+from sending.mailrooms import Limits, Port
 from sending.states import State
 from sending.transports import LocalInbox
 from tests.certificates import Authority

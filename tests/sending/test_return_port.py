@@ -16,9 +16,9 @@ from contacts.models import Suppression
 from queensmtp.ids import new_id
 from queensmtp.tenancy import tenant
 from sending import queue, return_paths, return_port
+from sending.mailrooms import Limits, Port
 from sending.models import DeliveryEvent, Recipient
 from sending.return_port import ReturnMailroom
-from sending.smtp_server import Limits, Port
 from tests.factories.cast import Cast, make_domain
 from tests.factories.emails import make_email
 from tests.factories.reports import abuse_report, delivery_report, out_of_office

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sending import smtp_server
-from sending.smtp_server import Client, Content, Envelope, Limits, LoggedIn, Port
+from sending import smtp_server, smtp_session
+from sending.mailrooms import Client, Envelope, Limits, LoggedIn, Port
+from sending.smtp_content import Content
 from tests.certificates import Authority
 from tests.sending.conversations import Conversation, close_all
 from tests.sending.running import running
@@ -200,7 +201,7 @@ def test_an_endless_line_ends_the_connection(open_port: int, line: bytes) -> Non
 
 def test_endless_errors_end_the_connection(open_port: int) -> None:
     talk = conversation(open_port)
-    for _ in range(smtp_server.ERRORS_LIMIT):
+    for _ in range(smtp_session.ERRORS_LIMIT):
         talk.hold("C: XYZZY\nS: 500 .*")
     talk.hold("C: XYZZY\nS: 421 .*\nCLOSED")
 
@@ -223,7 +224,7 @@ def test_the_silent_and_the_slow_are_sent_away(tls: ssl.SSLContext, ledger: Ledg
 def test_endless_idle_commands_end_the_connection(open_port: int) -> None:
     talk = conversation(open_port)
     talk.send(b"NOOP\r\n" * 2_000)
-    for _ in range(smtp_server.IDLE_COMMANDS_LIMIT - 1):
+    for _ in range(smtp_session.IDLE_COMMANDS_LIMIT - 1):
         talk.expect("250 2.0.0 Ok")
     talk.hold("S: 421 4\\.7\\.0 Too many commands .*\nCLOSED")
 

@@ -18,8 +18,8 @@ from queensmtp import valkey
 from queensmtp.actors import system_actor
 from queensmtp.tenancy import tenant
 from sending import smtp_server, submission_port
+from sending.mailrooms import Client, Envelope, Limits, LoggedIn, Port
 from sending.models import Message, Recipient
-from sending.smtp_server import Client, Envelope, Limits, LoggedIn, Port
 from sending.submission_port import Login, SubmissionMailroom
 from tests.certificates import Authority
 from tests.factories.cast import Cast, make_domain

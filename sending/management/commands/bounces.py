@@ -6,8 +6,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from sending import serving, smtp_server
+from sending.mailrooms import Limits, Port
 from sending.return_port import ReturnMailroom
-from sending.smtp_server import Limits, Port
 
 # Each thread holds a database connection.
 THREADS = 2

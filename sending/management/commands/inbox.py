@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand
 
 from sending import serving, smtp_server
 from sending.local_inbox import InboxMailroom, Maildir
-from sending.smtp_server import Limits, Port
+from sending.mailrooms import Limits, Port
 
 HOST = "127.0.0.1"
 NAME = "localhost"

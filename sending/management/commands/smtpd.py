@@ -6,7 +6,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from sending import serving, smtp_server
-from sending.smtp_server import Limits, Listener, Port
+from sending.mailrooms import Limits, Port
+from sending.smtp_server import Listener
 from sending.submission_port import SubmissionMailroom
 
 # Each thread holds a database connection.
