@@ -54,6 +54,9 @@ kills: venv ## The same with 400 messages.
 manage: venv ## A manage.py command: make manage ARGS="check".
 	@$(LOCAL) run $(VENV)/python manage.py $(ARGS)
 
+tamper: venv ## Flip 10,000 random bits of a log of 100,000 entries, and find every one.
+	@TAMPER_ENTRIES=100000 TAMPER_CHANGES=10000 TAMPER_EXPORTED=10000 $(LOCAL) run $(VENV)/python -m pytest -q -s tests/auditlog/test_tampering.py tests/sdk_verify/test_tampered_export.py
+
 bench-%: venv
 	@$(LOCAL) run $(VENV)/python -m benchmarks.$(subst -,_,$*) $(ARGS)
 
