@@ -150,3 +150,20 @@ def test_a_base_url_with_a_slash_works_too(
 ) -> None:
     monkeypatch.setattr(resend, "api_url", f"{api_url}/")
     assert emails.send(MAIL)["id"]
+
+
+def test_adds_reads_changes_verifies_and_removes_a_domain(hive: Cast) -> None:
+    domains: Any = resend.Domains
+    created = domains.create({"name": "News.hive.example", "custom_return_path": "out"})
+    assert (created["name"], created["status"]) == ("news.hive.example", "not_started")
+    assert {one["record"] for one in created["records"]} == {"Verification", "DKIM", "SPF"}
+    assert domains.get(created["id"])["object"] == "domain"
+    assert created["id"] in [one["id"] for one in domains.list()["data"]]
+    changed = domains.update({"id": created["id"], "click_tracking": True, "tls": "enforced"})
+    assert changed["id"] == created["id"]
+    assert domains.get(created["id"])["click_tracking"] is True
+    assert domains.verify(created["id"])["object"] == "domain"
+    assert domains.remove(created["id"])["deleted"] is True
+    with pytest.raises(ResendError) as refused:
+        domains.get(created["id"])
+    assert refused.value.code == 404
