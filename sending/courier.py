@@ -25,6 +25,7 @@ from sending.smtp_client import (
     Deadline,
     Envelope,
     Refused,
+    TlsFailed,
 )
 from sending.states import State
 
@@ -145,9 +146,9 @@ class Courier:
                 return self._deliver_by(route, envelope, message, deadline)
             except (ConnectionBroken, Refused) as failed:
                 problem = failed
-        raise TemporaryFailure(
-            f"No server takes the mail: {problem}", reason="unreachable"
-        ) from problem
+        # What the sender demands of a server's TLS says nothing of how much mail it takes.
+        reason = "tls" if isinstance(problem, TlsFailed) else "unreachable"
+        raise TemporaryFailure(f"No server takes the mail: {problem}", reason=reason) from problem
 
     def _deliver_by(
         self, route: Route, envelope: Envelope, message: bytes, deadline: Deadline

@@ -22,6 +22,10 @@ SENT = {
     ],
     "tags": [{"name": "category", "value": "orders"}],
     "scheduled_at": "2026-11-22T08:00:00Z",
+    "tls": "enforced",
+    "marketing": False,
+    "open_tracking": False,
+    "click_tracking": False,
 }
 MAY_BE_LEFT_OUT = (
     "cc",
@@ -34,6 +38,10 @@ MAY_BE_LEFT_OUT = (
     "attachments[].content_type",
     "tags",
     "scheduled_at",
+    "tls",
+    "marketing",
+    "open_tracking",
+    "click_tracking",
 )
 IDEMPOTENCY = {
     "Idempotency-Key": "1 to 256 characters; the same key and body are answered the same again."

@@ -14,7 +14,15 @@ from apikeys.models import LeakedKey
 from domains.models import Domain
 from queensmtp import addresses
 from queensmtp.errors import PermanentFailure, TemporaryFailure
-from sending import courier, return_paths, sandbox, strict_transport, suppressed, transports
+from sending import (
+    courier,
+    return_paths,
+    routes,
+    sandbox,
+    strict_transport,
+    suppressed,
+    transports,
+)
 from sending.courier import Outcome, Proof
 from sending.key_ring import KeyRing as KeyRing
 from sending.letters import Headers, Letter
@@ -148,7 +156,8 @@ def carry(parcel: Parcel) -> Carried:
         _refuse_held(parcel)
         _refuse_suppressed(parcel, sealed)
         content, (signed, signatures) = parcel.letter.written(sealed, parcel.claimed[0])
-        outcomes = _deliver(parcel, content, signed)
+        demands_tls = sealed.enforces_tls or parcel.letter.domain.enforces_tls
+        outcomes = _deliver(parcel, content, signed, demands_tls=demands_tls)
         is_destinations_word = not _is_for_sandbox(parcel)
     except Suppressed as stopped:
         outcomes, signatures = _all(parcel, State.SUPPRESSED, str(stopped)), []
@@ -192,14 +201,17 @@ def _all(parcel: Parcel, state: State, reason: str) -> list[Outcome]:
     return [Outcome(one.address, state, 0, "", reason, NOBODY) for one in parcel.claimed]
 
 
-def _deliver(parcel: Parcel, content: Content, signed: bytes) -> list[Outcome]:
+def _deliver(
+    parcel: Parcel, content: Content, signed: bytes, *, demands_tls: bool
+) -> list[Outcome]:
     recipients = [one.address for one in parcel.claimed]
     if _is_for_sandbox(parcel):
         return [sandbox.outcome(one.address, attempt=one.attempt) for one in parcel.claimed]
+    found = strict_transport.configured().bind(
+        parcel.domain, transports.configured().routes(parcel.domain)
+    )
     return courier.configured().deliver(
-        strict_transport.configured().bind(
-            parcel.domain, transports.configured().routes(parcel.domain)
-        ),
+        routes.demanding_tls(found) if demands_tls else found,
         return_path=_return_path(parcel),
         recipients=recipients,
         message=signed,

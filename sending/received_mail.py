@@ -28,13 +28,14 @@ SCHEDULE_HEADER = "x-queensmtp-scheduled-at"
 MARKETING_HEADER = "x-queensmtp-marketing"
 OPEN_TRACKING_HEADER = "x-queensmtp-open-tracking"
 CLICK_TRACKING_HEADER = "x-queensmtp-click-tracking"
+TLS_HEADER = "x-queensmtp-tls"
 FLAG_HEADERS = (MARKETING_HEADER, OPEN_TRACKING_HEADER, CLICK_TRACKING_HEADER)
 _SINGLE = frozenset(
     {
         *("from", "to", "cc", "reply-to", "subject", "date", "message-id", "mime-version"),
         *("content-type", "content-transfer-encoding", "sender", *IDEMPOTENCY_HEADERS),
         *(TAGS_HEADER, SCHEDULE_HEADER),
-        *FLAG_HEADERS,
+        *(*FLAG_HEADERS, TLS_HEADER),
     }
 )
 _UNSUPPORTED = frozenset({"multipart/signed", "multipart/encrypted", "message/partial"})
@@ -94,6 +95,7 @@ def read(content: bytes, *, recipients: Iterable[str]) -> ReceivedMail:
     mail.open_tracking = _flag(headers, OPEN_TRACKING_HEADER)
     mail.click_tracking = _flag(headers, CLICK_TRACKING_HEADER)
     _note_problems(mail)
+    mail.enforces_tls = submissions.read_tls(headers.get(TLS_HEADER), problems=mail.problems)
     mail.tags = submissions.read_tags(_tags(headers), problems=mail.problems)
     if SCHEDULE_HEADER in headers:
         mail.scheduled_at = submissions.read_time(

@@ -1,6 +1,7 @@
 """Where mail for a domain goes: what the transports answer and the courier follows. Pure."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -47,3 +48,11 @@ class Route:
 class Transport(Protocol):
     def routes(self, domain: str) -> tuple[Route, ...]:
         """The servers to try in this order. Raises TemporaryFailure or PermanentFailure."""
+
+
+def demanding_tls(found: Sequence[Route]) -> tuple[Route, ...]:
+    """The same servers, but nothing is sent to one that offers no TLS."""
+    return tuple(
+        replace(route, tls=Tls.REQUIRED) if route.tls is Tls.OPPORTUNISTIC else route
+        for route in found
+    )

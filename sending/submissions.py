@@ -49,6 +49,8 @@ class Submission:
     # None leaves it to the domain.
     open_tracking: bool | None = None
     click_tracking: bool | None = None
+    # Not sent where TLS is not offered, whatever the domain says.
+    enforces_tls: bool = False
     scheduled_at: datetime | None = None
     problems: list[FieldError] = field(default_factory=list)
 
@@ -108,6 +110,7 @@ class Submission:
                 "marketing": self.marketing,
                 "open_tracking": self.open_tracking,
                 "click_tracking": self.click_tracking,
+                "enforces_tls": self.enforces_tls,
                 "attachments": [
                     {
                         "filename": one.filename,
@@ -132,6 +135,7 @@ class Sealed:
     marketing: bool = False
     open_tracking: bool | None = None
     click_tracking: bool | None = None
+    enforces_tls: bool = False
 
 
 def opened(sealed_part: bytes) -> Sealed:
@@ -153,6 +157,7 @@ def opened(sealed_part: bytes) -> Sealed:
         marketing=found.get("marketing", False),
         open_tracking=found.get("open_tracking"),
         click_tracking=found.get("click_tracking"),
+        enforces_tls=found.get("enforces_tls", False),
     )
 
 
@@ -194,6 +199,13 @@ def read_time(given: Any, *, now: datetime, problems: list[FieldError]) -> datet
         return None
 
 
+def read_tls(given: Any, *, problems: list[FieldError]) -> bool:
+    """Whether TLS is enforced; the words are those of a domain's `tls`."""
+    if given not in (None, "opportunistic", "enforced"):
+        problems.append(FieldError("tls", "invalid", "must be `opportunistic` or `enforced`"))
+    return bool(given == "enforced")
+
+
 def _read_content(body: Mapping[str, Any], submission: Submission) -> None:
     if body.get("subject") is None:
         submission.refuse("subject", MISSING, "is required")
@@ -210,6 +222,7 @@ def _read_content(body: Mapping[str, Any], submission: Submission) -> None:
     submission.marketing = _flag(body, "marketing", submission) or False
     submission.open_tracking = _flag(body, "open_tracking", submission)
     submission.click_tracking = _flag(body, "click_tracking", submission)
+    submission.enforces_tls = read_tls(body.get("tls"), problems=submission.problems)
     if submission.sender is not None:
         moment = datetime(2000, 1, 1)  # noqa: DTZ001 - only the content is looked at
         content = submission.content(message_id="", date=moment)

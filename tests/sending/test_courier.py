@@ -14,6 +14,8 @@ from tests.certificates import Authority
 from tests.smtp_sink import Script, SmtpSink, closed_port
 
 MESSAGE = b"From: a@hive.example\r\nSubject: dots\r\n\r\n.\r\n..two\r\nend\r\n"
+# More than the sockets between us hold, so that it cannot all be on its way at once.
+LARGE = b"From: a@hive.example\r\n\r\n" + (b"x" * 70 + b"\r\n") * 120_000
 BOB = "bob@apiary.example"
 EVE = "eve@apiary.example"
 
@@ -352,7 +354,7 @@ def test_a_kept_connection_that_breaks_before_the_dot_is_replaced_once(
         deliver(courier, route(sink.port))
         sink.script.hang_up_at = stage
         with pytest.raises(TemporaryFailure):
-            deliver(courier, route(sink.port))
+            deliver(courier, route(sink.port), message=LARGE)
         assert sink.connections == 2
         assert len(sink.messages) == 1
 
