@@ -25,6 +25,7 @@ console_urlpatterns = [
     *accounts.console_urlpatterns,
     *apikeys.console_urlpatterns,
     *domains.console_urlpatterns,
+    *webhooks.console_urlpatterns,
     *sending.console_urlpatterns,
     *contacts.console_urlpatterns,
     *auditlog.console_urlpatterns,

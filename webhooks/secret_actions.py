@@ -35,7 +35,7 @@ def rotate(
     ends_at = now + timedelta(seconds=overlap_seconds)
     _lock_secrets(account_id)
     SigningSecret.objects.filter(account_id=account_id, expires_at__lte=now).delete()
-    outgoing = _signing_for(account_id, endpoint, now=now)
+    outgoing = signing_for(account_id, endpoint, now=now)
     if len(outgoing) >= LIVE_SECRETS_MAX:
         raise TooManySecrets
     _let_run_out(endpoint, outgoing, ends_at=ends_at)
@@ -82,7 +82,7 @@ def _lock_secrets(account_id: UUID) -> None:
     list(locked.values_list("pk"))
 
 
-def _signing_for(
+def signing_for(
     account_id: UUID, endpoint: Endpoint | None, *, now: datetime
 ) -> list[SigningSecret]:
     """Newest first: the endpoint's own where it has any, its account's otherwise."""
@@ -94,7 +94,7 @@ def _signing_for(
 def _current_secret(account_id: UUID, endpoint: Endpoint | None) -> str:
     current = next(
         row
-        for row in _signing_for(account_id, endpoint, now=timezone.now())
+        for row in signing_for(account_id, endpoint, now=timezone.now())
         if row.expires_at is None
     )
     return signing_secrets.opened(current)

@@ -24,7 +24,9 @@ from queensmtp.tenancy import tenant
 from sending.models import DeliveryEvent, Message, Recipient
 from tests.factories.cast import Cast, make_domain
 from tests.factories.keys import bearer, make_key
+from tests.factories.webhooks import enqueue, make_endpoint, make_event
 from tests.roles import as_role
+from webhooks.models import Attempt, Delivery, Endpoint
 
 HTML = """<h1 style="color: #7a4700">Your order is on its way</h1>
 <p onclick="alert(1)">Hello <b>Dana</b>, <a href="https://shop.example/">track it</a>.</p>
@@ -64,6 +66,8 @@ class Scene:
     sender_id: UUID
     suppression_id: UUID
     taken_back_id: UUID
+    webhook_id: UUID
+    event_id: UUID
 
 
 def play(cast: Cast) -> Scene:
@@ -100,6 +104,7 @@ def play(cast: Cast) -> Scene:
         audit.seal_all(now=timezone.now())
     with tenant(cast.hive.pk):
         entry = Entry.objects.get(event="api_key.updated")
+    endpoint, event_id = _tell(cast)
     return Scene(
         key_id=key.pk,
         rotated_id=rotated.pk,
@@ -113,7 +118,42 @@ def play(cast: Cast) -> Scene:
         sender_id=sender.pk,
         suppression_id=suppressed.pk,
         taken_back_id=taken_back.pk,
+        webhook_id=endpoint.pk,
+        event_id=event_id,
     )
+
+
+def _tell(cast: Cast) -> tuple[Endpoint, UUID]:
+    """A webhook endpoint that took one event at the second attempt and lost another."""
+    endpoint = make_endpoint(cast.hive, "https://hooks.shop.example/queensmtp?tenant=hive")
+    make_endpoint(cast.hive, "https://user:password@old.shop.example/", events=["email.bounced"])
+    events = [make_event(to=["dana@customer.example"], subject=HOSTILE) for _ in range(3)]
+    enqueue(cast.hive, *events)
+    now = timezone.now()
+    with tenant(cast.hive.pk), as_role("worker"):
+        outcomes = (("delivered", 204, 41), ("failed", 503, 2_310), ("failed", None, None))
+        for event, (state, status, latency) in zip(events, outcomes, strict=True):
+            rows = Delivery.objects.filter(event_id=event.id)
+            rows.update(
+                state=state,
+                attempt_count=2,
+                finished_at=now,
+                last_status=status,
+                last_reason="" if status else "unreachable",
+                last_latency_milliseconds=latency,
+            )
+        first = Delivery.objects.get(event_id=events[0].id)
+        for number, status in ((1, 503), (2, 204)):
+            Attempt.objects.create(
+                account_id=cast.hive.pk,
+                delivery_id=first.pk,
+                number=number,
+                sent_at=now,
+                status=status,
+                latency_milliseconds=41,
+                response=HOSTILE if status == 503 else "",
+            )
+    return endpoint, events[0].id
 
 
 def _suppress(cast: Cast, *, source_id: UUID) -> tuple[Suppression, Suppression]:

@@ -67,6 +67,16 @@ AFTER_SIGN_IN = {
     "audit-filtered": "/console/audit-log?event=api_key.*&outcome=allowed",
     "audit-wrong-filter": "/console/audit-log?ip=10.0.0.1/8",
     "audit-entry": "/console/audit-log/{entry_id}",
+    "webhooks": "/console/webhooks",
+    "webhook-create": "/console/webhooks/new",
+    "webhook-types": "/console/webhooks/events",
+    "webhook-verify": "/console/webhooks/verify",
+    "webhook": "/console/webhooks/{webhook_id}",
+    "webhook-no-match": "/console/webhooks/{webhook_id}?status=pending",
+    "webhook-edit": "/console/webhooks/{webhook_id}/edit",
+    "webhook-rotate": "/console/webhooks/{webhook_id}/rotate",
+    "webhook-remove": "/console/webhooks/{webhook_id}/remove",
+    "webhook-delivery": "/console/webhooks/{webhook_id}/events/{event_id}",
     "people": "/console/people",
     "profile": "/console/profile",
     "password": "/accounts/password/change/",
@@ -101,6 +111,7 @@ def test_an_empty_account_shows_first_steps(
     console = open_console(color_scheme="light")
     console.sign_in(live_cast.charlie.user)
     pages = {"home": "/console", "keys": "/console/keys", "messages": "/console/messages"}
+    pages["webhooks"] = "/console/webhooks"
     pages["suppressions"] = "/console/suppressions"
     found = []
     for name, path in pages.items():

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from queensmtp import folders, history, leak_reports, tokens
+from queensmtp import folders, history, leak_reports, tokens, webhook_commands
 from queensmtp.findings import Scan, ScanFailed
 from queensmtp.leak_reports import ReportFailed
 
@@ -19,6 +19,7 @@ BYTES_MAXIMUM = 100 * 1024 * 1024
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, pretty_exceptions_show_locals=False
 )
+app.add_typer(webhook_commands.app, name="webhooks")
 out, errors = Console(), Console(stderr=True)
 
 
