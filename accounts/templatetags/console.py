@@ -39,6 +39,7 @@ TONES = {
     "expired": "warn",
     "idle": "warn",
     "learning": "notice",
+    "decoy": "warn",
     "refused": "bad",
     "failed": "bad",
     "bounced": "bad",

@@ -8,7 +8,8 @@ from django import forms
 from django.utils import timezone
 
 from apikeys import allowlist
-from apikeys.forms.keys import AS_IT_IS, lines
+from apikeys.forms.editing import AS_IT_IS
+from apikeys.forms.keys import in_form_words, lines
 from apikeys.models import ApiKey
 
 NOW = "now"
@@ -73,6 +74,6 @@ class AddressesForm(forms.Form):
         allow_wide = bool(cleaned["allow_wide_cidrs"])
         ranges, problems = allowlist.read(lines(cleaned["allowed_cidrs"]), allow_wide=allow_wide)
         for problem in problems:
-            self.add_error("allowed_cidrs", problem.message[:1].upper() + problem.message[1:])
+            self.add_error("allowed_cidrs", in_form_words(problem))
         self.ranges = ranges or None
         return cleaned

@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -6,9 +6,9 @@ from django import forms
 from django.utils import timezone
 
 from apikeys import rights as key_rights
-from apikeys.models import ApiKey
 from apikeys.rights import Reading, Rights
 from apikeys.tokens import Environment
+from queensmtp.errors import FieldError
 from queensmtp.redaction import holds_secret
 from queensmtp.scopes import Scope
 
@@ -38,14 +38,29 @@ PRESETS: dict[str, tuple[str, frozenset[Scope]]] = {
     "everything": ("Everything, creating keys included", frozenset(Scope)),
 }
 
-AS_IT_IS = "as_it_is"
 NEVER = "never"
 ON_DATE = "date"
+ON_SCHEDULE = "schedule"
+SECONDS_A_DAY = 86_400
 EXPIRIES = {"7": "In 7 days", "30": "In 30 days", "90": "In 90 days", "365": "In a year"}
-EXPIRY_CHOICES = [*EXPIRIES.items(), (NEVER, "Never"), (ON_DATE, "On a date")]
+EXPIRY_CHOICES = [
+    *EXPIRIES.items(),
+    (NEVER, "Never"),
+    (ON_DATE, "On a date"),
+    (ON_SCHEDULE, "When it must be rotated, and so on"),
+]
 
 # The names that `apikeys.rights` gives to what is wrong, and the fields that people see.
-FIELD_OF_RIGHT = {"expires_at": "expires", "rate_limit": "rate_requests"}
+FIELD_OF_RIGHT = {
+    "expires_at": "expires",
+    "rate_limit": "rate_requests",
+    "rotate_every_seconds": "rotate_every_days",
+}
+# What a form opens by itself, since something was filled in there.
+SELDOM_NEEDED = (
+    *("allowed_recipients", "rate_requests", "rate_per_seconds"),
+    *("labels", "notes", "is_decoy"),
+)
 
 
 class KeyForm(forms.Form):
@@ -102,10 +117,23 @@ class KeyForm(forms.Form):
         widget=forms.DateInput(attrs={"type": "date"}),
         help_text="Counted only with “On a date”; the key ends when that day begins, your time.",
     )
+    rotate_every_days = forms.IntegerField(
+        required=False,
+        min_value=key_rights.SCHEDULE_MINIMUM // SECONDS_A_DAY,
+        max_value=key_rights.SCHEDULE_MAXIMUM // SECONDS_A_DAY,
+        label="Rotate every so many days",
+        help_text="Counted only with “When it must be rotated”. You are reminded 14, 7 and 1 days "
+        "before; a key that nobody rotates in time is dead.",
+    )
     rate_requests = forms.IntegerField(
         required=False, min_value=1, label="Requests", help_text="Left empty: the default rate."
     )
     rate_per_seconds = forms.IntegerField(required=False, min_value=1, label="In so many seconds")
+    is_decoy = forms.BooleanField(
+        required=False,
+        label="A decoy: it never works, and raises an alarm when somebody tries it",
+        help_text="Lay it where only a thief looks: an old server, a wiki, a backup.",
+    )
     labels = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
         required=False,
@@ -116,6 +144,10 @@ class KeyForm(forms.Form):
         required=False,
         max_length=key_rights.NOTES_LIMIT,
     )
+
+    @property
+    def uses_seldom_needed(self) -> bool:
+        return any(self[name].value() for name in SELDOM_NEEDED if name in self.fields)
 
     rights: Rights
     read_labels: dict[str, str]
@@ -131,12 +163,9 @@ class KeyForm(forms.Form):
         self.rights = key_rights.read(body, now=timezone.now(), reading=reading)
         self.read_labels = key_rights.read_labels(body, reading)
         for problem in reading.problems:
-            self._show(problem.field, problem.message)
+            name = problem.field.partition("[")[0].partition(".")[0]
+            self.add_error(FIELD_OF_RIGHT.get(name, name), in_form_words(problem))
         return cleaned
-
-    def _show(self, right: str, message: str) -> None:
-        name = right.partition("[")[0].partition(".")[0]
-        self.add_error(FIELD_OF_RIGHT.get(name, name), message[:1].upper() + message[1:])
 
     def _body(self, cleaned: Mapping[str, Any]) -> dict[str, Any]:
         """The form as the API would have been sent it, so that one reader judges both."""
@@ -148,13 +177,14 @@ class KeyForm(forms.Form):
             "allowed_recipients": [line.lower() for line in lines(cleaned["allowed_recipients"])]
             or None,
             "expires_at": self._expires_at(cleaned),
+            "rotate_every_seconds": self._schedule(cleaned),
             "rate_limit": _rate(cleaned),
             "labels": self._labels(cleaned["labels"]),
         }
 
     def _expires_at(self, cleaned: Mapping[str, Any]) -> str | None:
         choice = cleaned["expires"]
-        if choice == NEVER:
+        if choice in (NEVER, ON_SCHEDULE):
             return None
         if choice != ON_DATE:
             return (timezone.now() + timedelta(days=int(choice))).isoformat()
@@ -163,6 +193,15 @@ class KeyForm(forms.Form):
             return None
         midnight = datetime.combine(cleaned["expires_on"], datetime.min.time())
         return timezone.make_aware(midnight).isoformat()
+
+    def _schedule(self, cleaned: Mapping[str, Any]) -> int | None:
+        if cleaned["expires"] != ON_SCHEDULE:
+            return None
+        if cleaned["rotate_every_days"] is None:
+            self.add_error("rotate_every_days", "Give the days.")
+            return None
+        days: int = cleaned["rotate_every_days"]
+        return days * SECONDS_A_DAY
 
     def _labels(self, text: str) -> dict[str, str]:
         found = {}
@@ -174,55 +213,12 @@ class KeyForm(forms.Form):
         return found
 
 
-# Set on the page of the addresses.
-ELSEWHERE = ("allowed_cidrs", "learning_until")
-
-
-class EditForm(KeyForm):
-    """The same fields for a key that is there. Its environment stays, and its addresses have a
-    page of their own."""
-
-    environment = None  # type: ignore[assignment]
-    allowed_cidrs = None  # type: ignore[assignment]
-    allow_wide_cidrs = None  # type: ignore[assignment]
-    expires = forms.ChoiceField(choices=[(AS_IT_IS, "As it is"), *EXPIRY_CHOICES], initial=AS_IT_IS)
-
-    def __init__(self, data: Any = None, *, key: ApiKey) -> None:
-        super().__init__(data, initial=_initial(key))
-        self.key = key
-
-    def _expires_at(self, cleaned: Mapping[str, Any]) -> str | None:
-        if cleaned["expires"] != AS_IT_IS:
-            return super()._expires_at(cleaned)
-        return self.key.expires_at.isoformat() if self.key.expires_at else None
-
-    @property
-    def changes(self) -> dict[str, Any]:
-        """The columns that this form sets."""
-        columns = self.rights.columns()
-        for other in ELSEWHERE:
-            del columns[other]
-        about = {"name": self.cleaned_data["name"], "notes": self.cleaned_data["notes"]}
-        return {**columns, **about, "labels": self.read_labels}
-
-
-def _initial(key: ApiKey) -> dict[str, Any]:
-    return {
-        "name": key.name,
-        "preset": _preset_of(key.scopes),
-        "scopes": key.scopes,
-        "domains": "\n".join(key.domains or []),
-        "allowed_recipients": "\n".join(key.allowed_recipients or []),
-        "rate_requests": key.rate_requests,
-        "rate_per_seconds": key.rate_per_seconds,
-        "labels": "\n".join(f"{name}: {value}" for name, value in key.labels.items()),
-        "notes": key.notes,
-    }
-
-
-def _preset_of(scopes: Sequence[str]) -> str:
-    held = set(scopes)
-    return next((name for name, (_, preset) in PRESETS.items() if preset == held), CUSTOM)
+def in_form_words(problem: FieldError) -> str:
+    """A problem as the API tells it, for people, who see boxes and no JSON."""
+    message = problem.message.replace(
+        "set `allow_wide_cidrs` to true if you mean it", "tick the box below if you mean it"
+    )
+    return message[:1].upper() + message[1:]
 
 
 def lines(text: str) -> list[str]:

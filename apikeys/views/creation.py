@@ -36,6 +36,7 @@ def key_create(request: ConsoleRequest) -> HttpResponse:
         rights=form.rights,
         labels=form.read_labels,
         notes=form.cleaned_data["notes"],
+        is_decoy=form.cleaned_data["is_decoy"],
     )
     return reveal(request, key, token)
 

@@ -10,7 +10,7 @@ from accounts.roles import Right
 from accounts.stepup import requires_step_up
 from apikeys import actions
 from apikeys.errors import KeyIsDead, KeyRowChanged
-from apikeys.forms.keys import EditForm
+from apikeys.forms.editing import EditForm
 from apikeys.views.keys import SECTION, get_key
 from queensmtp.console import requires_right
 

@@ -13,10 +13,11 @@ from django.views.decorators.http import require_safe
 
 from accounts.requests import ConsoleRequest
 from accounts.roles import Right
-from apikeys import observed, usage
+from apikeys import observed, sparkline, usage
 from apikeys.forms.endings import RevokeForm
 from apikeys.models import ApiKey, KeyStatus
 from apikeys.reasons import in_words
+from apikeys.sparkline import Sparkline
 from apikeys.tokens import Environment
 from auditlog.models import Entry
 from queensmtp.console import requires_right
@@ -24,6 +25,7 @@ from queensmtp.console import requires_right
 SECTION = "keys"
 SHOWN_AT_MOST = 200
 REFUSALS_SHOWN = 5
+CHARTED_DAYS = 30
 IDLE_AFTER = timedelta(days=30)
 
 
@@ -37,7 +39,8 @@ class Row:
         """A live key that nobody used for long is a risk without a use."""
         used_at = self.last_use[0] if self.last_use else None
         newest = used_at or self.key.created_at
-        return not self.key.is_dead and newest < timezone.now() - IDLE_AFTER
+        is_wanted = not self.key.is_dead and not self.key.is_decoy
+        return is_wanted and newest < timezone.now() - IDLE_AFTER
 
 
 @require_safe
@@ -79,6 +82,7 @@ def key_detail(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
             "section": SECTION,
             "predecessor": _find(key, key.replaces_id),
             "last_day": observed.last_day(key),
+            "usage": _last_days(key),
             "refusals": refused(key, at_most=REFUSALS_SHOWN),
             "revoke_form": RevokeForm(key=key),
         },
@@ -124,6 +128,13 @@ def get_key(request: ConsoleRequest, key_id: UUID) -> ApiKey:
 
 def last_use(key: ApiKey) -> usage.Use | None:
     return usage.last_uses(key.account_id, [key.pk]).get(key.pk)
+
+
+def _last_days(key: ApiKey) -> Sparkline:
+    until = timezone.now().date()
+    since = until - timedelta(days=CHARTED_DAYS - 1)
+    counts = usage.by_day(key.pk, since=since, until=until)
+    return sparkline.of_days(counts, since=since, until=until)
 
 
 def _find(key: ApiKey, linked_id: UUID | None) -> ApiKey | None:

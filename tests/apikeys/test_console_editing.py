@@ -70,6 +70,28 @@ def test_an_expiry_is_moved(alice: Client, cast: Cast) -> None:
     assert stored(key).expires_at is None
 
 
+def test_a_schedule_is_kept_set_and_ended(alice: Client, cast: Cast) -> None:
+    expires_at = timezone.now() + timedelta(days=3)
+    key, _ = make_key(cast.hive, expires_at=expires_at, rotate_every_seconds=30 * 86_400)
+    path = f"/console/keys/{key.pk}/edit"
+    assert 'name="rotate_every_days" value="30"' in text(get(alice, path))
+    post(alice, path, FORM)
+    assert (stored(key).rotate_every_seconds, stored(key).expires_at) == (30 * 86_400, expires_at)
+    post(alice, path, {**FORM, "expires": "schedule", "rotate_every_days": "7"})
+    moved = stored(key).expires_at
+    assert stored(key).rotate_every_seconds == 7 * 86_400
+    assert moved is not None and moved > timezone.now() + timedelta(days=6)
+    post(alice, path, {**FORM, "expires": "never"})
+    assert (stored(key).rotate_every_seconds, stored(key).expires_at) == (None, None)
+
+
+def test_learning_is_not_ended_by_an_edit(alice: Client, cast: Cast) -> None:
+    until = timezone.now() + timedelta(days=3)
+    key, _ = make_key(cast.hive, learning_until=until)
+    post(alice, f"/console/keys/{key.pk}/edit", FORM)
+    assert stored(key).learning_until == until
+
+
 def test_a_dead_key_is_not_changed(alice: Client, cast: Cast) -> None:
     key, _ = make_key(cast.hive)
     with tenant(cast.hive.pk):

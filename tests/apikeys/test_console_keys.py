@@ -17,7 +17,7 @@ from apikeys.tokens import Environment
 from auditlog.models import Entry
 from queensmtp.tenancy import tenant
 from tests.console import get, post, sign_in, text
-from tests.factories.cast import Cast
+from tests.factories.cast import Cast, make_domain
 from tests.factories.keys import make_key
 
 NEW = "/console/keys/new"
@@ -134,6 +134,7 @@ def test_the_summary_warns_of_a_lock_out_and_of_no_end(alice: Client) -> None:
         ("environment", "test", "Select a valid choice"),
         ("preset", "custom", "at least one scope"),
         ("expires", "date", "Give the date"),
+        ("expires", "schedule", "Give the days"),
         ("rate_requests", "5", "per_seconds"),
         ("labels", "no colon", "has no colon"),
     ],
@@ -156,6 +157,55 @@ def test_a_key_typed_into_a_field_is_not_kept(alice: Client, cast: Cast, field: 
     assert "holds an API key or a signing secret" in page
     with tenant(cast.hive.pk):
         assert not ApiKey.objects.exists()
+
+
+def test_the_form_says_which_box_to_tick_for_a_wide_range(alice: Client) -> None:
+    page = text(post(alice, NEW, {**FORM, "allowed_cidrs": "10.0.0.0/7", "step": "review"}))
+    assert "tick the box below if you mean it" in page
+
+
+def test_a_decoy_and_a_schedule_are_made_by_the_form(alice: Client, cast: Cast) -> None:
+    form = {**FORM, "is_decoy": "on", "expires": "schedule", "rotate_every_days": "90"}
+    summary = text(post(alice, NEW, {**form, "step": "review"}))
+    assert "It never works" in summary
+    assert "unless it is rotated before" in summary
+    create(alice, form)
+    key = only_key(cast)
+    assert key.is_decoy
+    assert key.rotate_every_seconds == 90 * 86_400
+
+
+@pytest.mark.parametrize(
+    ("form", "shown"),
+    [
+        ({"domains": "good.example"}, "hello@good.example"),
+        ({"domains": "*.good.example"}, "hello@your-domain.example"),
+        ({"domains": ""}, "hello@hive.example"),
+        ({"preset": "audit"}, "/v1/audit-log"),
+    ],
+)
+def test_the_reveal_page_tests_the_key_with_what_it_may_do(
+    alice: Client, cast: Cast, form: dict[str, str], shown: str
+) -> None:
+    make_domain(cast.hive, "hive.example")
+    summary = post(alice, NEW, {**FORM, **form, "step": "review"})
+    page = unescape(text(post(alice, NEW, {**hidden_fields(summary), "step": "create"})))
+    command = page[page.index('<pre id="curl">') :].partition("</pre>")[0]
+    assert shown in command
+    assert tokens.PATTERN.search(command)
+    if "emails" in command:
+        assert '"to": "alice@alice.example"' in command
+
+
+def test_keys_that_nobody_uses_stand_out(alice: Client, cast: Cast) -> None:
+    key, _ = make_key(cast.hive)
+    decoy, _ = make_key(cast.hive)
+    assert "idle" not in text(get(alice, "/console/keys"))
+    long_ago = timezone.now() - timedelta(days=31)
+    with tenant(cast.hive.pk):
+        ApiKey.objects.filter(pk=key.pk).update(created_at=long_ago)
+        ApiKey.objects.filter(pk=decoy.pk).update(created_at=long_ago, is_decoy=True)
+    assert "1 key was not used for 30 days" in text(get(alice, "/console/keys"))
 
 
 def test_a_skipped_summary_makes_no_key(alice: Client, cast: Cast) -> None:
