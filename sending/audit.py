@@ -10,6 +10,8 @@ class Event(StrEnum):
     EXPORTED = "emails.exported"
     SCHEDULE_REFUSED = "email.schedule_refused"
     ATTACHMENTS_OPENED = "email.attachments_opened"
+    REQUESTS_LISTED = "api_requests.listed"
+    REQUEST_READ = "api_request.read"
     READ = "email.read"
     LISTED = "email.listed"
     # Bodies are personal data: the read is no ordinary one and waits for the disk.
@@ -29,6 +31,8 @@ SENTENCES: dict[str, str] = {
     Event.EXPORTED: "exported a list of {count} e-mails",
     Event.SCHEDULE_REFUSED: "did not send the scheduled e-mail {target}",
     Event.ATTACHMENTS_OPENED: "opened attachments of the e-mail {target}",
+    Event.REQUESTS_LISTED: "listed the requests of its keys",
+    Event.REQUEST_READ: "looked up a request in the log",
     Event.READ: "looked up the e-mail {target}",
     Event.LISTED: "listed e-mails",
     Event.CONTENT_OPENED: "opened the contents of the e-mail {target}",

@@ -4,7 +4,9 @@ from uuid import UUID
 
 from django import forms
 
+from auditlog.models import EntryQuerySet
 from sending.models import HoldKind, MessageQuerySet, Recipient
+from sending.request_log import endpoints
 from sending.states import State
 
 WORDS_DAYS = 30
@@ -71,6 +73,35 @@ class MessageFilterForm(forms.Form):
         if given["until"]:
             messages = messages.filter(pk__lt=_first_id_of(given["until"] + timedelta(days=1)))
         return messages
+
+
+class RequestFilterForm(forms.Form):
+    outcome = forms.ChoiceField(
+        required=False,
+        choices=[("", "Any"), *((one, one) for one in ("allowed", "refused", "failed"))],
+    )
+    call = forms.ChoiceField(required=False, choices=[])
+    key = forms.UUIDField(required=False, label="Key id", widget=EXACT)
+    ip = forms.GenericIPAddressField(required=False, label="Address", widget=EXACT)
+    request = forms.CharField(required=False, max_length=36, label="Request id", widget=EXACT)
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        calls = {f"{method} {path}": event for event, (method, path) in endpoints().items()}
+        choices = [(event, call) for call, event in sorted(calls.items(), key=lambda one: one[0])]
+        self.fields["call"].choices = [("", "Any call"), *choices]  # type: ignore[attr-defined]
+
+    def chips(self) -> list[tuple[str, str]]:
+        return [(name, self.data[name]) for name in self.base_fields if self.data.get(name)]
+
+    def narrow(self, entries: EntryQuerySet) -> EntryQuerySet:
+        """What the filters describe; nothing when they cannot be read."""
+        if not self.is_valid():
+            return entries.none()
+        columns = {"outcome": "outcome", "call": "event", "key": "key_id", "ip": "ip"}
+        columns["request"] = "request_id"
+        given = {columns[name]: value for name, value in self.cleaned_data.items() if value}
+        return entries.filter(**given)
 
 
 class HoldForm(forms.Form):

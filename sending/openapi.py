@@ -69,6 +69,14 @@ ATTACHMENT = {
     "download_url": "https://mail.example/v1/attachments/eyJ…",
     "expires_at": AT,
 }
+LOG = {
+    "id": ID,
+    "created_at": AT,
+    "endpoint": "/emails",
+    "method": "POST",
+    "response_status": 202,
+    "user_agent": "resend-python:2.52.0",
+}
 BRIEF = {"object": "email", "id": ID}
 # Nullable fields whose examples say more than null would.
 NULLABLE = ("cc", "html", "text", "content_id")
@@ -134,6 +142,15 @@ OPERATIONS = {
         summary="Get one attachment, with a link to its bytes",
         answer={"object": "attachment", **ATTACHMENT},
         nullable=NULLABLE,
+    ),
+    "GET /v1/logs": Operation(
+        summary="List the requests of the account's keys, newest first",
+        answer=listed(LOG),
+        query=CURSORS,
+    ),
+    "GET /v1/logs/{log_id}": Operation(
+        summary="Get one request; bodies are never kept",
+        answer={"object": "log", **LOG, "request_body": None, "response_body": None},
     ),
     "GET /v1/attachments/{token}": Operation(
         summary="Download an attachment by its signed link",

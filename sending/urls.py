@@ -5,6 +5,8 @@ from sending import (
     attachment_api,
     email_api,
     link_views,
+    log_api,
+    log_views,
     message_views,
     queue_views,
     views,
@@ -20,6 +22,8 @@ api_urlpatterns = [
         "emails/<uuid:email_id>/attachments/<uuid:attachment_id>",
         attachment_api.OneAttachment.as_view(),
     ),
+    path("logs", log_api.Logs.as_view()),
+    path("logs/<uuid:log_id>", log_api.Log.as_view()),
     path("attachments/<str:token>", attachment_api.Download.as_view()),
 ]
 
@@ -49,6 +53,8 @@ console_urlpatterns = [
         message_views.message_preview,
         name="message_preview",
     ),
+    path("console/requests", log_views.request_list, name="request_list"),
+    path("console/requests/<uuid:entry_id>", log_views.request_detail, name="request_detail"),
     path("console/queue", queue_views.queue_page, name="queue"),
     path("console/queue/holds", queue_views.hold, name="hold"),
     path("console/queue/holds/<uuid:hold_id>/let-go", queue_views.let_go, name="hold_let_go"),

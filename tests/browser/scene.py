@@ -61,6 +61,7 @@ class Scene:
     bounced_id: UUID
     waiting_id: UUID
     entry_id: UUID
+    request_id: UUID
     domain_id: UUID
     waiting_domain_id: UUID
     sender_id: UUID
@@ -104,6 +105,8 @@ def play(cast: Cast) -> Scene:
         audit.seal_all(now=timezone.now())
     with tenant(cast.hive.pk):
         entry = Entry.objects.get(event="api_key.updated")
+        asked = Entry.objects.filter(event="email.submitted", outcome="allowed").first()
+    assert asked is not None
     endpoint, event_id = _tell(cast)
     return Scene(
         key_id=key.pk,
@@ -113,6 +116,7 @@ def play(cast: Cast) -> Scene:
         bounced_id=sent[1],
         waiting_id=sent[2],
         entry_id=entry.pk,
+        request_id=asked.pk,
         domain_id=domain.pk,
         waiting_domain_id=waiting_domain.pk,
         sender_id=sender.pk,
