@@ -6,7 +6,8 @@ from uuid import UUID
 
 from sending import letters, outcomes
 from sending.letters import Headers
-from sending.models import DeliveryEvent, Message
+from sending.models import DeliveryEvent, Message, Recipient
+from sending.states import Reaction
 from webhooks import actions as webhooks
 from webhooks.payloads import EVENT_TYPES, WebhookEvent
 
@@ -28,6 +29,7 @@ def tell(
     if not events:
         return
     DeliveryEvent.objects.bulk_create(events)
+    _note_reactions(events)
     by_account: dict[UUID, list[WebhookEvent]] = defaultdict(list)
     for event in events:
         # What the catalogue of webhooks does not know is for the timeline alone.
@@ -41,3 +43,12 @@ def tell(
         )
     for account_id, told in by_account.items():
         webhooks.enqueue(account_id=account_id, events=told)
+
+
+def _note_reactions(events: Sequence[DeliveryEvent]) -> None:
+    """The weightiest of what a reader did stands beside the state, for `last_event`."""
+    for reaction in Reaction:
+        ids = [one.recipient_id for one in events if one.type == f"email.{reaction}"]
+        if ids:
+            lighter = Recipient.objects.filter(pk__in=ids, reaction__in=reaction.lighter)
+            lighter.update(reaction=reaction)

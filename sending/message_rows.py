@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sending.models import Message, Recipient
-from sending.states import State, last_event
+from sending.states import last_event
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ def of(messages: Iterable[Message]) -> list[Row]:
 
 
 def status_of(recipients: Sequence[Recipient]) -> str:
-    return last_event(State(one.state) for one in recipients) if recipients else "queued"
+    return last_event(one.outcome for one in recipients) if recipients else "queued"
 
 
 def _row(message: Message, recipients: Sequence[Recipient]) -> Row:

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from queensmtp.ids import new_id
 from sending.mta_sts import Mode, Policy
-from sending.states import CLAIMABLE, State
+from sending.states import CLAIMABLE, Reaction, State
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
@@ -80,6 +80,14 @@ class Recipient(models.Model):
     state = models.CharField(
         max_length=10, choices=[(one.value, one.value) for one in State], default=State.QUEUED
     )
+    # What its reader did, beyond the state.
+    reaction = models.CharField(
+        max_length=10,
+        choices=[(one.value, one.value) for one in Reaction],
+        blank=True,
+        default="",
+        db_default="",
+    )
     attempts = models.PositiveSmallIntegerField(default=0)
     in_doubt_count = models.PositiveSmallIntegerField(default=0)
     due_at = models.DateTimeField(default=timezone.now)
@@ -120,6 +128,13 @@ class Recipient(models.Model):
 
     def __str__(self) -> str:
         return f"{self.address}: {self.state}"
+
+    @property
+    def outcome(self) -> State | Reaction:
+        """How far it came: its state, or what its reader did with what was delivered."""
+        state = State(self.state)
+        was_delivered = state in (State.SENT, State.DELIVERED)
+        return Reaction(self.reaction) if self.reaction and was_delivered else state
 
 
 class DeliveryEvent(models.Model):

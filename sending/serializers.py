@@ -6,7 +6,6 @@ from typing import Any
 from queensmtp import crypto
 from sending import states, submissions
 from sending.models import Message, Recipient
-from sending.states import State
 from sending.submissions import Sealed
 
 
@@ -23,7 +22,7 @@ def listed(message: Message, recipients: Iterable[Recipient]) -> dict[str, Any]:
         "subject": message.subject,
         "created_at": message.created_at.isoformat(),
         "scheduled_at": message.scheduled_at.isoformat() if message.scheduled_at else None,
-        "last_event": states.last_event(State(one.state) for one in recipients),
+        "last_event": states.last_event(one.outcome for one in recipients),
     }
 
 

@@ -26,6 +26,20 @@ class State(StrEnum):
     CANCELED = "canceled"
 
 
+class Reaction(StrEnum):
+    """What its reader did with what was delivered. The last is the weightiest."""
+
+    OPENED = "opened"
+    CLICKED = "clicked"
+    COMPLAINED = "complained"
+
+    @property
+    def lighter(self) -> list[str]:
+        """Those that this one takes the place of; '' is none so far."""
+        every = list(Reaction)
+        return ["", *every[: every.index(self)]]
+
+
 class Transition(StrEnum):
     RELEASE = "release"
     CANCEL = "cancel"
@@ -74,7 +88,7 @@ _TRANSITIONS: dict[Transition, tuple[Collection[State], State]] = {
 }
 
 # From the least final to the most; the wire contract has one event for a whole message.
-_LAST_EVENTS = {
+_LAST_EVENTS: dict[State | Reaction, str] = {
     State.SCHEDULED: "scheduled",
     State.QUEUED: "queued",
     State.SENDING: "queued",
@@ -82,6 +96,7 @@ _LAST_EVENTS = {
     State.DEFERRED: "delivery_delayed",
     State.SENT: "sent",
     State.DELIVERED: "delivered",
+    **{reaction: reaction.value for reaction in Reaction},
     State.SUPPRESSED: "suppressed",
     State.BOUNCED: "bounced",
     State.FAILED: "failed",
@@ -107,6 +122,6 @@ def sources(transition: Transition) -> list[State]:
     return sorted(_TRANSITIONS[transition][0])
 
 
-def last_event(states: Iterable[State]) -> str:
+def last_event(outcomes: Iterable[State | Reaction]) -> str:
     """The `last_event` of a message: that of its least final recipient."""
-    return _LAST_EVENTS[min(states, key=_FINALITY.__getitem__)]
+    return _LAST_EVENTS[min(outcomes, key=_FINALITY.__getitem__)]

@@ -18,6 +18,8 @@ TONES = {
     "allowed": "good",
     "delivered": "good",
     "sent": "good",
+    "opened": "good",
+    "clicked": "good",
     "verified": "good",
     "sealed": "good",
     "enabled": "good",

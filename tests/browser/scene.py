@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
@@ -18,10 +19,14 @@ from contacts.models import Origin, Suppression
 from domains import checking, rotation, senders
 from domains.judging import Judgement, Outcome
 from domains.models import Domain, SenderIdentity
+from queensmtp.actors import Origin as Source
 from queensmtp.addresses import parse_address
 from queensmtp.ids import new_id
 from queensmtp.tenancy import tenant
+from sending import visits
+from sending.links import Linker, Place
 from sending.models import DeliveryEvent, Message, Recipient
+from sending.visits import Visit
 from tests.factories.cast import Cast, make_domain
 from tests.factories.keys import bearer, make_key
 from tests.factories.webhooks import enqueue, make_endpoint, make_event
@@ -69,6 +74,7 @@ class Scene:
     taken_back_id: UUID
     webhook_id: UUID
     event_id: UUID
+    unsubscribe_path: str
 
 
 def play(cast: Cast) -> Scene:
@@ -124,6 +130,7 @@ def play(cast: Cast) -> Scene:
         taken_back_id=taken_back.pk,
         webhook_id=endpoint.pk,
         event_id=event_id,
+        unsubscribe_path=_visit(cast.hive, sent[0]).unsubscribe(),
     )
 
 
@@ -198,6 +205,17 @@ def _domains(cast: Cast) -> tuple[Domain, SenderIdentity]:
             reply_to="help@demo.example",
         )
     return waiting, sender
+
+
+def _visit(account: Account, message_id: UUID) -> Linker:
+    """Somebody opens the message and clicks, and a scanner looks as well; the links of the mail."""
+    with tenant(account.pk):
+        recipient = Recipient.objects.select_related("message").get(message_id=message_id)
+    source, now = Source("203.0.113.7", f"Mozilla/5.0 {HOSTILE}", ""), timezone.now()
+    visits.record(visits.OPENED, recipient, Visit(source, now, "user_agent"))
+    visits.record(visits.OPENED, recipient, Visit(source, now))
+    visits.record(visits.CLICKED, recipient, Visit(source, now, target="https://shop.example/"))
+    return Linker("", settings.LINK_KEYS, Place(account.pk, recipient.pk))
 
 
 def _send(token: str, *, sender: str = "Hive <hello@demo.example>", **fields: str) -> UUID:

@@ -17,6 +17,7 @@ BEFORE_SIGN_IN = {
     "password-reset": "/accounts/password/reset/",
     "signup-closed": "/accounts/signup/",
     "error-404": "/console/nothing",
+    "unsubscribe": "{unsubscribe_path}",
 }
 AFTER_SIGN_IN = {
     "home": "/console",
@@ -100,7 +101,7 @@ def test_every_page_is_sound(
     console = open_console(color_scheme=theme)
     found = []
     for name, path in BEFORE_SIGN_IN.items():
-        found += look(console, name, path, theme=theme)
+        found += look(console, name, path.format(**vars(scene)), theme=theme)
     console.sign_in(live_cast.alice.user)
     for name, path in AFTER_SIGN_IN.items():
         found += look(console, name, path.format(**vars(scene)), theme=theme)

@@ -88,6 +88,16 @@ def test_a_click_leads_on_and_is_told_in_the_form_of_the_contract(
     assert (click["link"], click["ipAddress"]) == (TARGET, "127.0.0.1")
 
 
+def test_the_weightiest_reaction_is_the_last_event(cast: Cast, recipient: Recipient) -> None:
+    linker = links_of(recipient)
+    outcomes = []
+    for path in (linker.pixel(), linker.click(TARGET), linker.pixel()):
+        visit(path)
+        with tenant(cast.hive.pk):
+            outcomes.append(Recipient.objects.get(pk=recipient.pk).outcome)
+    assert outcomes == ["opened", "clicked", "clicked"]
+
+
 def test_there_is_no_open_redirect(cast: Cast, recipient: Recipient) -> None:
     linker = links_of(recipient)
     token, _ = linker.click(TARGET).rsplit("/", 2)[1:]
@@ -134,6 +144,8 @@ def test_a_program_is_marked_and_not_told(
     assert visit(linker.click(TARGET), method=method, agent=agent, **headers).status_code == 302
     assert [data["automatic"] for _, data in events(cast)] == [why, why]
     assert told(cast) == []
+    with tenant(cast.hive.pk):
+        assert Recipient.objects.get(pk=recipient.pk).outcome == "delivered"
 
 
 def test_what_comes_at_once_after_the_delivery_is_a_program(

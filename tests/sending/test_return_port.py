@@ -141,7 +141,8 @@ def test_a_delay_is_an_event_and_no_end(cast: Cast) -> None:
 def test_a_complaint_stops_further_mail(cast: Cast) -> None:
     recipient = delivered(cast)
     report(recipient, abuse_report())
-    assert again(recipient, cast).state == "delivered"
+    now = again(recipient, cast)
+    assert (now.state, now.outcome) == ("delivered", "complained")
     assert [one.type for one in events(cast)] == ["email.complained"]
     assert [one["type"] for one in told(cast)] == ["email.complained", "suppression.added"]
     assert suppressions(cast) == [("ann@wasp.example", "complaint")]

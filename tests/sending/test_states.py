@@ -1,7 +1,7 @@
 import pytest
 
 from sending import states
-from sending.states import InvalidTransition, State, Transition
+from sending.states import InvalidTransition, Reaction, State, Transition
 
 
 def test_the_usual_way_of_a_message() -> None:
@@ -50,13 +50,16 @@ def test_every_state_that_is_not_final_can_be_left() -> None:
         ([State.SENT, State.BOUNCED], "sent"),
         ([State.DELIVERED], "delivered"),
         ([State.BOUNCED], "bounced"),
+        ([State.DELIVERED, Reaction.OPENED], "delivered"),
+        ([Reaction.COMPLAINED, Reaction.CLICKED], "clicked"),
+        ([Reaction.OPENED, State.BOUNCED], "opened"),
         ([State.CANCELED, State.CANCELED], "canceled"),
         ([State.SUPPRESSED], "suppressed"),
         ([State.FAILED], "failed"),
     ],
 )
 def test_the_last_event_is_that_of_the_least_final_recipient(
-    recipients: list[State], event: str
+    recipients: list[State | Reaction], event: str
 ) -> None:
     assert states.last_event(recipients) == event
     assert states.last_event(reversed(recipients)) == event
