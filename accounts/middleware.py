@@ -14,6 +14,7 @@ from accounts.people import actor_of, origin_of
 from accounts.permissions import check_right
 from accounts.requests import ConsoleRequest
 from accounts.seats import memberships_of
+from accounts.stepup import check_confirmation
 from auditlog import actions as auditlog
 from queensmtp.actors import Target
 from queensmtp.tenancy import tenant
@@ -76,6 +77,7 @@ def _seat(http_request: HttpRequest) -> None:
     request.refused_right = None
     request.has_failed = False
     request.check_right = partial(check_right, request)
+    request.check_confirmation = partial(check_confirmation, request)
     request.is_signed_in = isinstance(http_request.user, User)
     if not request.is_signed_in:
         return

@@ -20,12 +20,16 @@ def requires_step_up(view: Callable[..., HttpResponse]) -> Callable[..., HttpRes
 
     @wraps(view)
     def confirmed(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not is_freshly_confirmed(request):
-            raise ReauthenticationRequired
+        check_confirmation(request)
         return view(request, *args, **kwargs)
 
     confirmed.steps_up = True  # type: ignore[attr-defined]
     return confirmed
+
+
+def check_confirmation(request: HttpRequest) -> None:
+    if not is_freshly_confirmed(request):
+        raise ReauthenticationRequired
 
 
 def is_freshly_confirmed(request: HttpRequest) -> bool:

@@ -29,6 +29,8 @@ class Event(StrEnum):
     ENTRIES_PRUNED = "audit_entry.pruned"
     ERASURE_REQUESTED = "audit_erasure.requested"
     PERSONAL_DATA_ERASED = "audit_erasure.finished"
+    VIEW_SAVED = "audit_view.saved"
+    VIEW_REMOVED = "audit_view.removed"
     # A request with a key whose view declares no event of its own: nothing goes unrecorded.
     REQUEST_MADE = "api_request.made"
 
@@ -52,6 +54,8 @@ SENTENCES: dict[str, str] = {
     Event.ENTRIES_PRUNED: "removed the contents of entries past their retention",
     Event.ERASURE_REQUESTED: "asked to erase personal data from the audit log",
     Event.PERSONAL_DATA_ERASED: "erased personal data from the audit log",
+    Event.VIEW_SAVED: "saved a view of the audit log",
+    Event.VIEW_REMOVED: "removed a view of the audit log",
     Event.REQUEST_MADE: "called the API",
 }
 

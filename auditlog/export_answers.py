@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import orjson
 from django.http import FileResponse, HttpResponse
 
 from auditlog import proofs, serializers
@@ -40,6 +41,16 @@ def body(export: Export) -> dict[str, Any]:
         "finished_at": _moment(export.finished_at),
         "expires_at": _moment(export.expires_at),
     }
+
+
+def manifest(export: Export) -> HttpResponse:
+    """The manifest as a file, to lie beside the other."""
+    answer = HttpResponse(
+        orjson.dumps(body(export), option=orjson.OPT_INDENT_2), content_type="application/json"
+    )
+    name = f"audit-log-{export.created_at:%Y-%m-%d}-{export.pk}.manifest.json"
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
 
 
 def file(export: Export, path: Path) -> HttpResponse:

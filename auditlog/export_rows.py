@@ -34,7 +34,7 @@ def stretches(
     for first in range(0, size, STRETCH):
         past = min(first + STRETCH, size)
         rows = _rows(account_id, filters, first=first, past=past)
-        yield _proven(account_id, rows, size=size) if proofs else rows
+        yield proven(account_id, rows, size=size) if proofs else rows
 
 
 def _rows(account_id: UUID, filters: Filters, *, first: int, past: int) -> list[Row]:
@@ -68,7 +68,7 @@ def _leaves(account_id: UUID, *, first: int, past: int) -> LeafQuerySet:
     return Leaf.objects.filter(account_id=account_id, leaf_index__gte=first, leaf_index__lt=past)
 
 
-def _proven(account_id: UUID, rows: list[Row], *, size: int) -> list[Row]:
+def proven(account_id: UUID, rows: list[Row], *, size: int) -> list[Row]:
     """Add the path of each row.
 
     In a full tile the first eight steps lie inside it, and are worked out here; the rest is the

@@ -21,6 +21,12 @@ class FilterForm(forms.Form):
     )
     actor = forms.CharField(required=False, label="Actor id")
     ip = forms.CharField(required=False, label="Address or range")
+    target = forms.CharField(required=False, label="Target id")
+    q = forms.CharField(required=False, label="Words of the target")
+    request_id = forms.CharField(required=False, label="Request id")
+    label = forms.CharField(
+        required=False, label="Label", widget=forms.TextInput(attrs={"placeholder": "name:value"})
+    )
     outcome = forms.ChoiceField(
         required=False, choices=[("", "All outcomes"), *((one, one) for one in OUTCOMES)]
     )
@@ -56,3 +62,44 @@ class FilterForm(forms.Form):
                 where = name if name in self.fields else None
                 self.add_error(where, f"{problem.message[:1].upper()}{problem.message[1:]}")
             return None
+
+
+class SaveViewForm(forms.Form):
+    name = forms.CharField(max_length=80, label="Name of this view")
+    is_shared = forms.BooleanField(required=False, label="Share it with the account")
+    query = forms.CharField(required=False, widget=forms.HiddenInput())
+
+
+class ExportForm(forms.Form):
+    search = forms.CharField(
+        required=False,
+        label="What to export",
+        help_text="As in the search box, such as event:api_key.* after:2026-11-01. Empty: every "
+        "entry but ordinary reads; with reads:true those too.",
+        widget=forms.TextInput(attrs={"spellcheck": "false"}),
+    )
+    format = forms.ChoiceField(
+        choices=[("jsonl", "JSON Lines (exact)"), ("csv", "CSV (for spreadsheets)")]
+    )
+    proofs = forms.BooleanField(
+        required=False,
+        initial=True,
+        label="With a proof for each entry",
+        help_text="So that anybody can check the file offline. It makes the file larger.",
+    )
+
+
+class DaysForm(forms.Form):
+    days = forms.IntegerField(label="Keep entries for days", min_value=1)
+
+
+class ErasureForm(forms.Form):
+    person = forms.CharField(
+        label="Whose data",
+        help_text="As in the search box: actor:<id>, ip:<address>, target:<id>, or words of a "
+        "target such as an e-mail address.",
+        widget=forms.TextInput(attrs={"spellcheck": "false"}),
+    )
+    understood = forms.BooleanField(
+        label="I know that this cannot be undone. Event, time and proof stay."
+    )

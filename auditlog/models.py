@@ -13,6 +13,7 @@ from auditlog.exported import Export
 from auditlog.filters import Filters, Named, id_bounds
 from auditlog.merkle import Frontier
 from auditlog.retained import Erasure, Retention, RetentionClock
+from auditlog.saved import SavedView
 
 # The log itself stands here; jobs about it have files of their own.
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Posting",
     "Retention",
     "RetentionClock",
+    "SavedView",
     "Segment",
     "Tile",
     "WrittenByActions",

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from auditlog import api, export_api, views, well_known
+from auditlog import api, export_api, export_views, views, well_known
 
 api_urlpatterns = [
     path("audit-log", api.AuditEntries.as_view()),
@@ -17,6 +17,36 @@ api_urlpatterns = [
 
 console_urlpatterns = [
     path("console/audit-log", views.audit_list, name="audit_list"),
+    path("console/audit-log/verify", views.audit_verify, name="audit_verify"),
+    path("console/audit-log/views", views.audit_save_view, name="audit_save_view"),
+    path(
+        "console/audit-log/views/<uuid:view_id>/remove",
+        views.audit_remove_view,
+        name="audit_remove_view",
+    ),
+    path("console/audit-log/exports", export_views.audit_exports, name="audit_exports"),
+    path(
+        "console/audit-log/exports/<uuid:export_id>/file",
+        export_views.audit_export_file,
+        name="audit_export_file",
+    ),
+    path(
+        "console/audit-log/exports/<uuid:export_id>/manifest",
+        export_views.audit_export_manifest,
+        name="audit_export_manifest",
+    ),
+    path(
+        "console/audit-log/exports/<uuid:export_id>/cancel",
+        export_views.audit_export_cancel,
+        name="audit_export_cancel",
+    ),
+    path(
+        "console/audit-log/exports/<uuid:export_id>/again",
+        export_views.audit_export_again,
+        name="audit_export_again",
+    ),
+    path("console/audit-log/retention", export_views.audit_retention, name="audit_retention"),
+    path("console/audit-log/erasures", export_views.audit_erase, name="audit_erase"),
     path("console/audit-log/<uuid:entry_id>", views.audit_entry, name="audit_entry"),
 ]
 

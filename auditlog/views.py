@@ -1,19 +1,33 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs, urlencode
 from uuid import UUID
 
+from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
 
-from auditlog import actions, checkpoints, log_keys, merkle, proofs, search
+from auditlog import (
+    actions,
+    checkpoints,
+    log_keys,
+    merkle,
+    proofs,
+    qualifiers,
+    range_check,
+    retention,
+    saving,
+    search,
+)
 from auditlog.audit import sentence_for
 from auditlog.checkpoints import BadCheckpoint
-from auditlog.filters import Filters
-from auditlog.forms import FilterForm
-from auditlog.models import Entry, Head, Leaf
+from auditlog.filters import CURSOR_NAMES, Filters
+from auditlog.forms import FilterForm, SaveViewForm
+from auditlog.models import Entry, Head, Leaf, SavedView
 from queensmtp.console import SeatedRequest, requires_right
 from queensmtp.errors import ApiError
 from queensmtp.pagination import Page, read_cursor
@@ -25,10 +39,26 @@ ROWS = 50
 @require_safe
 @requires_right("audit:read")
 def audit_list(request: SeatedRequest) -> HttpResponse:
+    """The log, newest first. What is typed into the search box becomes filters in the address."""
+    if "search" in request.GET:
+        query = qualifiers.read(request.GET["search"])
+        return redirect(f"{reverse('audit_list')}?{urlencode(query, doseq=True)}")
+    return _list_page(request, is_verified=False)
+
+
+@require_safe
+@requires_right("audit:read")
+def audit_verify(request: SeatedRequest) -> HttpResponse:
+    """The same page, every entry of it verified."""
+    return _list_page(request, is_verified=True)
+
+
+def _list_page(request: SeatedRequest, *, is_verified: bool) -> HttpResponse:
     account_id = request.actor.tenant_id
     form = FilterForm(dict(request.GET.lists()))
     shown = _page(request, form.read(), account_id)
     indexes = Leaf.objects.indexes_of(account_id, (entry.id for entry in shown.rows))
+    filters_in_url = {name: form.query[name] for name in form.query if name not in CURSOR_NAMES}
     return render(
         request,
         "auditlog/list.html",
@@ -40,8 +70,53 @@ def audit_list(request: SeatedRequest) -> HttpResponse:
             "newer": _newer(request, shown),
             "chips": _chips(form),
             "head": Head.objects.filter(account_id=account_id).first(),
+            "days": retention.days_of(account_id),
+            "search": qualifiers.write(filters_in_url),
+            "query": urlencode(filters_in_url, doseq=True),
+            "page_query": request.GET.urlencode(),
+            "views": SavedView.objects.filter(account_id=account_id)
+            .seen_by(request.actor.id)
+            .order_by("name", "id"),
+            "person_id": request.actor.id,
+            "is_verified": is_verified,
+            "verdict": range_check.check(account_id, shown.rows, indexes) if is_verified else None,
         },
     )
+
+
+@require_POST
+@requires_right("audit:read")
+def audit_save_view(request: SeatedRequest) -> HttpResponse:
+    form = SaveViewForm(request.POST)
+    query = parse_qs(request.POST.get("query", ""))
+    if form.is_valid():
+        try:
+            saving.save(
+                by=request.actor,
+                name=form.cleaned_data["name"],
+                query=query,
+                is_shared=form.cleaned_data["is_shared"],
+            )
+        except ApiError as refusal:
+            messages.error(request, refusal.message)
+        else:
+            messages.success(request, "The view is saved.")
+    else:
+        messages.error(request, "Give the view a name.")
+    return redirect(f"{reverse('audit_list')}?{urlencode(query, doseq=True)}")
+
+
+@require_POST
+@requires_right("audit:read")
+def audit_remove_view(request: SeatedRequest, view_id: UUID) -> HttpResponse:
+    """Of one's own; a view that somebody shared is theirs to remove."""
+    mine = SavedView.objects.filter(account_id=request.actor.tenant_id, owner_id=request.actor.id)
+    view = mine.filter(pk=view_id).first()
+    if view is None:
+        raise Http404("There is no such view.")
+    saving.remove(by=request.actor, view=view)
+    messages.success(request, "The view is removed.")
+    return redirect("audit_list")
 
 
 @require_safe

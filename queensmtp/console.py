@@ -19,6 +19,8 @@ class SeatedRequest(HttpRequest):
     actor: Actor
     # Answers None when the right is there, or the page that says what to do instead.
     check_right: Callable[[str], HttpResponse | None]
+    # Raises what leads to the confirmation of who one is, unless that was just given.
+    check_confirmation: Callable[[], None]
 
 
 P = ParamSpec("P")
@@ -42,3 +44,17 @@ def requires_right(
         return checked
 
     return decorate
+
+
+def requires_confirmation(
+    view: Callable[Concatenate[Request, P], HttpResponse],
+) -> Callable[..., HttpResponse]:
+    """Ask for the password, a code or a passkey again, as `accounts.stepup` does for its own."""
+
+    @wraps(view)
+    def confirmed(request: Request, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        request.check_confirmation()
+        return view(request, *args, **kwargs)
+
+    confirmed.steps_up = True  # type: ignore[attr-defined]
+    return confirmed

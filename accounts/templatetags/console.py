@@ -26,6 +26,8 @@ TONES = {
     "success": "good",
     "attempting": "warn",
     "disabled": "bad",
+    "ready": "good",
+    "running": "notice",
     "rotating": "notice",
     "queued": "notice",
     "sending": "notice",

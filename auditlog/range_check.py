@@ -1,0 +1,75 @@
+"""Verifies a handful of entries as they stand, against the newest signed head."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from auditlog import actions, checkpoints, export_rows, log_keys, merkle, proofs
+from auditlog.checkpoints import BadCheckpoint
+from auditlog.export_lines import Row
+from auditlog.models import Entry, Head
+from queensmtp.errors import NotFound
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found: how many entries are as they were sealed, and which are not."""
+
+    size: int
+    root_hash: str
+    signed_at: datetime
+    is_signed: bool
+    checked_count: int
+    unsealed_count: int
+    wrong: list[UUID]
+
+    @property
+    def is_good(self) -> bool:
+        return self.is_signed and not self.wrong
+
+
+def check(
+    account_id: UUID, entries: Iterable[Entry], indexes: Mapping[UUID, int]
+) -> Verdict | None:
+    """Check entries against the head; None while nothing of the account is sealed."""
+    try:
+        head = proofs.latest_checkpoint(account_id)
+    except NotFound:
+        return None
+    entries = list(entries)
+    rows = [Row(one, indexes[one.id]) for one in entries if one.id in indexes]
+    sealed = [row for row in rows if row.leaf_index < head.size]
+    proven = export_rows.proven(account_id, sealed, size=head.size)
+    return Verdict(
+        size=head.size,
+        root_hash=proofs.encoded(head.root),
+        signed_at=head.updated_at,
+        is_signed=_is_signed(account_id, head),
+        checked_count=len(proven),
+        unsealed_count=len(entries) - len(proven),
+        wrong=[row.entry.id for row in proven if not _is_sound(row, head)],
+    )
+
+
+def _is_sound(row: Row, head: Head) -> bool:
+    entry = row.entry
+    commits = entry.is_erased or entry.committed_hash() == bytes(entry.private_hash)
+    # The leaf is hashed again from the row, not read from the tree.
+    return commits and merkle.verify_inclusion(
+        leaf=merkle.leaf_hash(entry.leaf_data()),
+        index=row.leaf_index,
+        size=head.size,
+        proof=row.hashes or [],
+        root=bytes(head.root),
+    )
+
+
+def _is_signed(account_id: UUID, head: Head) -> bool:
+    try:
+        signed = checkpoints.verify(
+            head.note, origin=actions.origin(account_id), public_keys=log_keys.public_keys()
+        )
+    except BadCheckpoint:
+        return False
+    return (signed.size, signed.root) == (head.size, bytes(head.root))
