@@ -1,6 +1,7 @@
 from celery import shared_task
+from django.utils import timezone
 
-from accounts import notices
+from accounts import export_notices, notices
 from queensmtp import bell
 
 
@@ -8,3 +9,8 @@ from queensmtp import bell
 def send_notices() -> int:
     bell.heard(notices.SEND_TASK)
     return notices.send_due()
+
+
+@shared_task
+def tell_of_exports() -> int:
+    return export_notices.tell_finished(now=timezone.now())

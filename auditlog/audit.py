@@ -31,6 +31,9 @@ class Event(StrEnum):
     PERSONAL_DATA_ERASED = "audit_erasure.finished"
     VIEW_SAVED = "audit_view.saved"
     VIEW_REMOVED = "audit_view.removed"
+    STREAM_CREATED = "audit_stream.created"
+    STREAM_SWITCHED = "audit_stream.switched"
+    STREAM_REMOVED = "audit_stream.removed"
     # A request with a key whose view declares no event of its own: nothing goes unrecorded.
     REQUEST_MADE = "api_request.made"
 
@@ -56,6 +59,9 @@ SENTENCES: dict[str, str] = {
     Event.PERSONAL_DATA_ERASED: "erased personal data from the audit log",
     Event.VIEW_SAVED: "saved a view of the audit log",
     Event.VIEW_REMOVED: "removed a view of the audit log",
+    Event.STREAM_CREATED: "set up a stream of the audit log",
+    Event.STREAM_SWITCHED: "switched a stream of the audit log",
+    Event.STREAM_REMOVED: "removed a stream of the audit log",
     Event.REQUEST_MADE: "called the API",
 }
 
@@ -69,6 +75,29 @@ def events() -> dict[str, str]:
         if find_spec(name):
             found |= _events_of(import_module(name))
     return dict(sorted(found.items()))
+
+
+def documented() -> str:
+    """Return the page that lists every event: `manage.py audit_events` writes it."""
+    rows = [f"| `{name}` | {_shown(sentence)} |" for name, sentence in events().items()]
+    return "\n".join(
+        [
+            "# The events of the audit log",
+            "",
+            "The list is closed: no entry has another event. Written by `make manage "
+            'ARGS="audit_events"`; a test fails when it is not up to date. An event that ends in '
+            "`.read` or `.listed` is an ordinary read when it was allowed.",
+            "",
+            "| event | what the console says after the actor's name |",
+            "|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _shown(sentence: str) -> str:
+    return sentence.replace("{target}", "…").replace("{count}", "n").replace("{actor}", "…").strip()
 
 
 def sentence_for(entry: Entry) -> str:

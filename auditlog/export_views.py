@@ -30,21 +30,29 @@ def audit_exports(request: SeatedRequest) -> HttpResponse:
     form = ExportForm(asked, initial={"search": request.GET.get("search", "")})
     if asked is not None and form.is_valid() and _ask(request, form):
         return redirect("audit_exports")
-    mine = Export.objects.filter(account_id=request.actor.tenant_id).order_by("-id")
-    exports = list(mine[:SHOWN_EXPORTS])
+    context = {"section": SECTION, "form": form, "most": exporting.UNFINISHED_MAX}
     return render(
         request,
         "auditlog/exports.html",
-        {
-            "section": SECTION,
-            "form": form,
-            "exports": [(one, qualifiers.write(one.filters)) for one in exports],
-            "is_working": any(one.is_unfinished for one in exports),
-            "most": exporting.UNFINISHED_MAX,
-            "now": timezone.now(),
-        },
+        {**context, **_newest(request)},
         status=422 if form.errors else 200,
     )
+
+
+@require_safe
+@requires_right("audit:export")
+def audit_export_list(request: SeatedRequest) -> HttpResponse:
+    """The piece of the page that changes while exports are written."""
+    return render(request, "auditlog/_exports.html", _newest(request))
+
+
+def _newest(request: SeatedRequest) -> dict[str, Any]:
+    mine = Export.objects.filter(account_id=request.actor.tenant_id).order_by("-id")
+    exports = list(mine[:SHOWN_EXPORTS])
+    return {
+        "exports": [(one, qualifiers.write(one.filters)) for one in exports],
+        "is_working": any(one.is_unfinished for one in exports),
+    }
 
 
 def _ask(request: SeatedRequest, form: ExportForm) -> bool:

@@ -5,6 +5,7 @@ from django import forms
 from auditlog import filters
 from auditlog.audit import events
 from auditlog.entries import OUTCOMES
+from auditlog.streamed import Fields, Kind
 from queensmtp.errors import ApiError
 
 DATE = {"type": "date"}
@@ -96,10 +97,34 @@ class DaysForm(forms.Form):
 class ErasureForm(forms.Form):
     person = forms.CharField(
         label="Whose data",
-        help_text="As in the search box: actor:<id>, ip:<address>, target:<id>, or words of a "
-        "target such as an e-mail address.",
+        help_text="As in the search box: actor: or target: with an id, ip: with an address, or "
+        "words of a target's name, such as an e-mail address.",
         widget=forms.TextInput(attrs={"spellcheck": "false"}),
     )
     understood = forms.BooleanField(
         label="I know that this cannot be undone. Event, time and proof stay."
+    )
+
+
+class StreamForm(forms.Form):
+    kind = forms.ChoiceField(label="By", choices=Kind.choices)
+    address = forms.CharField(
+        label="Where to",
+        help_text="HTTPS: a URL, which gets lines of JSON by POST. Syslog: host:port, such as "
+        "siem.example:6514.",
+        widget=forms.TextInput(attrs={"spellcheck": "false"}),
+    )
+    names = forms.ChoiceField(label="Field names", choices=Fields.choices)
+    authorization = forms.CharField(
+        required=False,
+        max_length=2000,
+        label="Authorization header",
+        help_text="HTTPS only, such as Bearer and a token. It is kept encrypted and never shown.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+    )
+    from_now_on = forms.BooleanField(
+        required=False,
+        initial=True,
+        label="Only what is recorded from now on",
+        help_text="Otherwise everything that is kept is sent first.",
     )

@@ -14,6 +14,7 @@ from auditlog.filters import Filters, Named, id_bounds
 from auditlog.merkle import Frontier
 from auditlog.retained import Erasure, Retention, RetentionClock
 from auditlog.saved import SavedView
+from auditlog.streamed import Stream
 
 # The log itself stands here; jobs about it have files of their own.
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "RetentionClock",
     "SavedView",
     "Segment",
+    "Stream",
     "Tile",
     "WrittenByActions",
 ]

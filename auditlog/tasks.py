@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from auditlog import actions, exporting, indexing, retention, witnessing
+from auditlog import actions, exporting, indexing, retention, streaming, witnessing
 from queensmtp import bell
 
 
@@ -42,3 +42,8 @@ def prune_due() -> int:
 def erase_due() -> int:
     bell.heard(retention.ERASE_TASK)
     return retention.erase_due()
+
+
+@shared_task
+def push_streams() -> int:
+    return streaming.push_due()

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from auditlog import api, export_api, export_views, views, well_known
+from auditlog import api, export_api, export_views, stream_views, views, well_known
 
 api_urlpatterns = [
     path("audit-log", api.AuditEntries.as_view()),
@@ -26,6 +26,9 @@ console_urlpatterns = [
     ),
     path("console/audit-log/exports", export_views.audit_exports, name="audit_exports"),
     path(
+        "console/audit-log/exports/list", export_views.audit_export_list, name="audit_export_list"
+    ),
+    path(
         "console/audit-log/exports/<uuid:export_id>/file",
         export_views.audit_export_file,
         name="audit_export_file",
@@ -46,6 +49,17 @@ console_urlpatterns = [
         name="audit_export_again",
     ),
     path("console/audit-log/retention", export_views.audit_retention, name="audit_retention"),
+    path("console/audit-log/streams", stream_views.audit_streams, name="audit_streams"),
+    path(
+        "console/audit-log/streams/<uuid:stream_id>/switch",
+        stream_views.audit_switch_stream,
+        name="audit_switch_stream",
+    ),
+    path(
+        "console/audit-log/streams/<uuid:stream_id>/remove",
+        stream_views.audit_remove_stream,
+        name="audit_remove_stream",
+    ),
     path("console/audit-log/erasures", export_views.audit_erase, name="audit_erase"),
     path("console/audit-log/<uuid:entry_id>", views.audit_entry, name="audit_entry"),
 ]

@@ -19,7 +19,7 @@ import threading
 from concurrent.futures import Future
 
 from queensmtp.outbound_client import Client, Request, Response
-from queensmtp.outbound_urls import Policy, Reason, check_url
+from queensmtp.outbound_urls import Policy, Reason, check_stream, check_url
 
 __all__ = [
     "Client",
@@ -27,9 +27,11 @@ __all__ = [
     "Reason",
     "Request",
     "Response",
+    "check_stream",
     "check_url",
     "close",
     "send",
+    "send_stream",
     "submit",
 ]
 
@@ -46,10 +48,21 @@ class _LoopThread:
     def submit(self, request: Request) -> Future[Response]:
         return asyncio.run_coroutine_threadsafe(self._send(request), self._loop)
 
+    def submit_stream(self, host: str, port: int, data: bytes, timeout: float) -> Future[None]:
+        sending = self._send_stream(host, port, data, timeout)
+        return asyncio.run_coroutine_threadsafe(sending, self._loop)
+
     async def _send(self, request: Request) -> Response:
+        return await self._made_client().send(request)
+
+    async def _send_stream(self, host: str, port: int, data: bytes, timeout: float) -> None:
+        await self._made_client().send_stream(host, port, data, timeout)
+
+    def _made_client(self) -> Client:
+        """Made in the loop that it belongs to."""
         if self._client is None:
             self._client = Client(Policy.from_settings())
-        return await self._client.send(request)
+        return self._client
 
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self._close_client(), self._loop).result(timeout=5)
@@ -77,9 +90,20 @@ _of_parents: list[_Process] = []
 def submit(request: Request) -> Future[Response]:
     """Send in the background; the future's exception is a DeliveryFailure."""
     with _process.starting:
-        if _process.thread is None:
-            _process.thread = _LoopThread()
-        return _process.thread.submit(request)
+        return _started_thread().submit(request)
+
+
+def send_stream(host: str, port: int, data: bytes, *, timeout: float) -> None:
+    """Write bytes to a host over TLS: for syslog, which answers nothing (RFC 5425)."""
+    with _process.starting:
+        sending = _started_thread().submit_stream(host, port, data, timeout)
+    sending.result()
+
+
+def _started_thread() -> _LoopThread:
+    if _process.thread is None:
+        _process.thread = _LoopThread()
+    return _process.thread
 
 
 def send(request: Request) -> Response:

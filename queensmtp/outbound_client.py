@@ -1,6 +1,7 @@
 """One asynchronous HTTP client, with the gates at its dial. Only `queensmtp.outbound` makes one."""
 
 import asyncio
+import ipaddress
 import socket
 import ssl
 import time
@@ -17,7 +18,7 @@ from aiohttp.connector import AddrInfoType, Connection
 from yarl import URL
 
 from queensmtp.errors import DeliveryFailure, TemporaryFailure
-from queensmtp.outbound_urls import Destination, Policy, Reason, check_url
+from queensmtp.outbound_urls import Destination, Policy, Reason, check_stream, check_url
 from queensmtp.public_addresses import parse
 
 USER_AGENT = "QueenSMTP"
@@ -164,6 +165,31 @@ class Client:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _failure_of(error) from error
 
+    async def send_stream(self, host: str, port: int, data: bytes, timeout: float) -> None:
+        """Write bytes over TLS and close. The peer's own closing says that it has read them."""
+        destination = check_stream(host, port, self._policy)
+        try:
+            async with asyncio.timeout(timeout):
+                address = await self._checked_address(destination.host, port)
+                _, writer = await asyncio.open_connection(
+                    address, port, ssl=_tls_context(self._policy), server_hostname=destination.host
+                )
+                writer.write(data)
+                await writer.drain()
+                writer.close()
+                await writer.wait_closed()
+        except (TimeoutError, OSError) as error:
+            raise _failure_of(error) from error
+
+    async def _checked_address(self, host: str, port: int) -> str:
+        try:
+            address = str(ipaddress.ip_address(host))
+        except ValueError:
+            resolved = await _CheckedResolver(self._policy).resolve(host, port)
+            return resolved[0]["host"]
+        _check_address(address, self._policy)
+        return address
+
     async def close(self) -> None:
         await self._session.close()
 
@@ -222,6 +248,11 @@ _REASONS: tuple[tuple[type[BaseException], Reason, str], ...] = (
         aiohttp.ConnectionTimeoutError,
         Reason.CONNECT,
         "The receiver could not be reached.",
+    ),
+    (
+        ssl.SSLCertVerificationError,
+        Reason.CERTIFICATE,
+        "The receiver's certificate is not valid for its name.",
     ),
     (TimeoutError, Reason.TIMEOUT, "The receiver did not answer in time."),
     (

@@ -3,7 +3,7 @@
 import base64
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 from urllib.parse import unquote_to_bytes
@@ -15,6 +15,7 @@ from queensmtp.errors import PermanentFailure
 from queensmtp.public_addresses import IpAddress, is_ipv4_loopback, is_public, parse
 
 HTTPS_PORT = 443
+SYSLOG_TLS_PORT = 6514
 LONGEST_URL = 2048
 
 # RFC 3986, narrowed: no fragment, no zone, ASCII only, every escape whole.
@@ -131,6 +132,15 @@ def check_url(url: str, policy: Policy | None = None) -> Destination:
     )
     _check_scheme_and_port(destination, policy)
     return destination
+
+
+def check_stream(host: str, port: int, policy: Policy | None = None) -> Destination:
+    """Refuse a host and port that could never be dialled for syslog over TLS (RFC 5425)."""
+    policy = policy or Policy.from_settings()
+    literal = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    return check_url(
+        f"https://{literal}:{port}/", replace(policy, ports=policy.ports | {SYSLOG_TLS_PORT})
+    )
 
 
 def _check_host(text: str, policy: Policy) -> str:

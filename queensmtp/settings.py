@@ -107,6 +107,7 @@ SWEEPS = {
         ("queensmtp.tasks.make_partitions", 6 * 3600.0),
         ("apikeys.tasks.record_wrong_secrets", 10.0),
         ("accounts.tasks.send_notices", 5.0),
+        ("accounts.tasks.tell_of_exports", 15.0),
     ],
     "webhooks": [
         ("webhooks.tasks.deliver_due", 2.0),
@@ -118,6 +119,7 @@ SWEEPS = {
         ("auditlog.tasks.export_due", 5.0),
         ("auditlog.tasks.cosign_due", 2.0),
         ("auditlog.tasks.expire_exports", 600.0),
+        ("auditlog.tasks.push_streams", 2.0),
         ("auditlog.tasks.erase_due", 10.0),
         ("auditlog.tasks.prune_due", 3600.0),
         ("apikeys.tasks.gather_use", 5.0),

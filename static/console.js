@@ -108,17 +108,3 @@ for (const form of document.querySelectorAll("form[method=post]")) {
 
 const summary = document.querySelector(".error-summary");
 if (summary) summary.focus();
-
-// What is being worked on is asked for again until it is done; without this file one reloads.
-async function refresh(section) {
-  try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    const fresh = answer.ok
-      ? new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(section.id)
-      : null;
-    if (fresh) { section.replaceWith(fresh); section = fresh; }
-  } catch { /* The next round may find the server again. */ }
-  if ("refreshes" in section.dataset) setTimeout(refresh, 3000, section);
-}
-
-for (const section of document.querySelectorAll("[data-refreshes]")) setTimeout(refresh, 3000, section);

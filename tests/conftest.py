@@ -18,6 +18,7 @@ from queensmtp import configuration, ratelimit, valkey
 from queensmtp.tenancy import PLATFORM_ACCOUNT_ID, tenant
 from tests.factories.cast import Cast, make_cast
 from tests.roles import as_role
+from tests.watching import watch_the_console
 
 BROWSER_TESTS = Path(__file__).parent / "browser"
 
@@ -83,6 +84,14 @@ def _flush_as_owner() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flush.Command, "handle", handle_as_owner)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _watched_console() -> Iterator[None]:
+    """No test can change anything in the console without an audit entry."""
+    with pytest.MonkeyPatch.context() as patch:
+        watch_the_console(patch)
         yield
 
 

@@ -3,6 +3,7 @@ from importlib import import_module
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 
 from auditlog import audit
 from auditlog.models import Entry
@@ -13,6 +14,11 @@ def test_every_event_is_a_subject_and_a_past_tense_with_a_sentence() -> None:
     for event, sentence in audit.events().items():
         assert re.fullmatch(r"[a-z0-9_]+\.[a-z0-9_]+", event)
         assert sentence and sentence != event, event
+
+
+def test_the_list_of_events_is_documented() -> None:
+    page = (settings.BASE_DIR / "docs" / "audit-events.md").read_text()
+    assert page == audit.documented(), 'run: make manage ARGS="audit_events"'
 
 
 def test_no_two_apps_record_the_same_event() -> None:

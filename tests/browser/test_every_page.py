@@ -84,6 +84,7 @@ AFTER_SIGN_IN = {
     "audit-verified": "/console/audit-log/verify?event=api_key.*",
     "audit-exports": "/console/audit-log/exports?search=event:api_key.*",
     "audit-retention": "/console/audit-log/retention",
+    "audit-streams": "/console/audit-log/streams",
     "people": "/console/people",
     "profile": "/console/profile",
     "password": "/accounts/password/change/",

@@ -1,0 +1,58 @@
+"""Watches every console request of every test: what changes a row must leave an entry."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+
+from accounts.middleware import ConsoleTenant
+from auditlog import recording
+
+_WRITE = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM) "?(\w+)"?', re.IGNORECASE)
+# The log itself, sessions, and what only remembers that somebody was there.
+UNRECORDED = {
+    "django_session",
+    "usersessions_usersession",
+    "accounts_notice",
+    "auditlog_entry",
+    "auditlog_pending",
+    "auditlog_publicationrequest",
+}
+
+
+def written_by(sql: str) -> str | None:
+    match = _WRITE.match(sql)
+    return match[1] if match and match[1] not in UNRECORDED else None
+
+
+@contextmanager
+def _written() -> Iterator[set[str]]:
+    tables: set[str] = set()
+
+    def watch(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        table = written_by(str(sql))
+        if table:
+            tables.add(table)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(watch):
+        yield tables
+
+
+def watch_the_console(patch: pytest.MonkeyPatch) -> None:
+    original = ConsoleTenant.__call__
+
+    def watched(self: ConsoleTenant, request: HttpRequest) -> HttpResponse:
+        with recording.watched() as recorded, _written() as tables:
+            answer = original(self, request)
+        if answer.status_code < 400 and tables and not recorded:
+            raise AssertionError(
+                f"{request.method} {request.path} wrote {sorted(tables)} and left no audit entry"
+            )
+        return answer
+
+    patch.setattr(ConsoleTenant, "__call__", watched)
