@@ -8,6 +8,9 @@ from django.test import Client
 from accounts import actions as accounts
 from accounts.roles import Role
 from auditlog.models import Entry
+from contacts import actions as contacts
+from contacts.actions import Wanted
+from contacts.models import Origin
 from queensmtp.tenancy import tenant
 from sending.models import DeliveryEvent, Message, Recipient
 from tests.console import get, sign_in, text
@@ -187,3 +190,16 @@ def test_charlie_finds_nothing(cast: Cast, token: str) -> None:
     for tail in ("", "/contents", "/preview"):
         assert get(charlie, f"/console/messages/{message_id}{tail}").status_code == 404
     assert "No messages yet" in text(get(charlie, "/console/messages"))
+
+
+def test_a_suppressed_recipient_leads_to_the_suppression(
+    cast: Cast, alice: Client, token: str
+) -> None:
+    with tenant(cast.hive.pk):
+        wanted = [Wanted("dana@customer.example", Origin.BOUNCE)]
+        contacts.suppress(by=cast.alice.actor, wanted=wanted)
+    page = page_of(alice, send(token, text="x"))
+    link = "/console/suppressions?state=all&amp;search=dana%40customer.example"
+    assert link in page
+    found = text(get(alice, "/console/suppressions", state="all", search="dana@customer.example"))
+    assert ">dana@customer.example</a>" in found
