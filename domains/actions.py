@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -15,6 +16,7 @@ from domains.errors import DomainExists
 from domains.models import DkimKey, DkimState, Domain
 from queensmtp import bell, crypto
 from queensmtp.actors import Actor, Target
+from queensmtp.errors import refuse_field
 from queensmtp.ids import new_id
 
 CHECK_TASK = "domains.tasks.check_due"
@@ -28,6 +30,7 @@ CODE_BYTES = 3
 def create(*, by: Actor, name: str, settings: Mapping[str, Any] | None = None) -> Domain:
     """A domain, not yet verified, with an RSA and an Ed25519 key. `name` is in normal form."""
     given = dict(settings or {})
+    _refuse_more_than_allowed(by)
     try:
         with transaction.atomic():
             domain = Domain.objects.create(account_id=by.tenant_id, name=name, **given)
@@ -92,6 +95,14 @@ def remove(*, by: Actor, domain: Domain) -> Domain:
     telling.webhook(found, "deleted")
     found.dkim_keys.all().update(private_key=b"", state=DkimState.RETIRED)
     return found
+
+
+def _refuse_more_than_allowed(by: Actor) -> None:
+    """Each domain costs keys and, for ever after, questions to DNS."""
+    held = Domain.objects.standing().filter(account_id=by.tenant_id).count()
+    if held >= django_settings.DOMAINS_MAX:
+        message = f"your account has {held} domains, which is the most; remove one first."
+        raise refuse_field("name", "too_many", message)
 
 
 def signing_keys(domain: Domain) -> list[SigningKey]:

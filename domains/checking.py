@@ -134,6 +134,11 @@ def _apply(domain: Domain, judged: Mapping[str, Judgement], now: datetime) -> di
 
 
 def _schedule(domain: Domain, now: datetime) -> None:
+    asked = domain.check_requested_at
+    if asked is not None and asked > now:
+        # Somebody asked while DNS was being asked: that check is still to come.
+        domain.check_due_at = asked
+        return
     domain.check_due_at = rechecks.next_check(
         status=domain.status,
         now=now,

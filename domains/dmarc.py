@@ -34,8 +34,7 @@ class Advice:
 
 def advise(found: Sequence[str], *, domain: str) -> Advice:
     """What to do, given the TXT records that stand at `_dmarc`."""
-    current = next((one for one in found if one.lower().startswith("v=dmarc1")), "")
-    policy = _policy(current)
+    current, policy = _current(found), policy_of(found)
     has_reports = bool(re.search(r"\brua\s*=", current))
     reports = f"rua=mailto:dmarc-reports@{domain}"
     if not policy:
@@ -47,7 +46,12 @@ def advise(found: Sequence[str], *, domain: str) -> Advice:
     return Advice(policy, WORDS[policy], value, has_reports)
 
 
-def _policy(record: str) -> str:
-    found = re.search(r";\s*p\s*=\s*(\w+)", record)
-    policy = found[1].lower() if found else ""
+def policy_of(found: Sequence[str]) -> str:
+    """`none`, `quarantine` or `reject`; empty when no policy stands there."""
+    tag = re.search(r";\s*p\s*=\s*(\w+)", _current(found))
+    policy = tag[1].lower() if tag else ""
     return policy if policy in WORDS else ""
+
+
+def _current(found: Sequence[str]) -> str:
+    return next((one for one in found if one.lower().startswith("v=dmarc1")), "")

@@ -102,7 +102,10 @@ def advised(setup: Setup, organisational: str) -> list[Record]:
     """What we look at and tell of, without asking for it."""
     name = setup.name
     rua = TLS_RPT_ADVISED.format(name=name)
+    # RFC 7489 6.6.3: a policy of the domain's own comes before that of the registered domain.
+    own = [_advice("dmarc_own", Kind.DMARC, f"_dmarc.{name}", DMARC_ADVISED)]
     return [
+        *(own if name != organisational else []),
         _advice("dmarc", Kind.DMARC, f"_dmarc.{organisational}", DMARC_ADVISED),
         _advice("mta_sts", Kind.MTA_STS, f"_mta-sts.{name}", MTA_STS_ADVISED),
         _advice("tls_rpt", Kind.TLS_RPT, f"_smtp._tls.{name}", rua),

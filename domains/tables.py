@@ -15,6 +15,7 @@ PURPOSES = {
     "return_path_spf": "Lets us send for the return path.",
     "tracking": "Tracked links carry your name.",
     "dmarc": "Tells receivers what to do with forgeries.",
+    "dmarc_own": "A policy for this name alone, instead of the one below.",
     "mta_sts": "Tells senders to reach your mail servers over TLS only.",
     "tls_rpt": "Gets you reports of failed TLS.",
 }
@@ -61,14 +62,15 @@ def of(domain: Domain) -> dict[str, Any]:
     lines = [_line(domain, one, keys) for one in domain.to_publish()]
     advice = [_line(domain, one, keys) for one in domain.advised()]
     zone = names.organisational_domain(domain.name)
-    found = domain.finding("dmarc").found
+    has_own_policy = bool(dmarc.policy_of(domain.finding("dmarc_own").found))
+    found = domain.finding("dmarc_own" if has_own_policy else "dmarc").found
     return {
         "lines": lines,
         "advice": advice,
         "zone": zone,
         "shown_count": sum(line.is_shown for line in lines),
         "dmarc": dmarc.advise(found, domain=zone),
-        "dmarc_host": f"_dmarc.{zone}",
+        "dmarc_host": f"_dmarc.{domain.name if has_own_policy else zone}",
         "awaits_key": _any(keys.values(), DkimState.NEXT),
         "is_retiring": _any(keys.values(), DkimState.RETIRING),
         "retired": [
@@ -90,7 +92,7 @@ def _line(domain: Domain, record: Record, keys: dict[str, DkimKey]) -> Line:
 
 
 DKIM_PURPOSES: dict[str, str] = {
-    DkimState.SIGNING: "Signs your mail now.",
+    DkimState.SIGNING: "Signs your mail.",
     DkimState.NEXT: "New: signs as soon as DNS shows it.",
     DkimState.RETIRING: "Old: keep it, mail that it signed is under way.",
 }

@@ -319,6 +319,7 @@ TRACKING_HOST = os.environ.get("TRACKING_HOST", "track.localhost")
 # Who is asked about the records of sending domains; a record must be seen by each.
 DOMAIN_DNS_RESOLVERS = read.environment.list("DOMAIN_DNS_RESOLVERS", default=DNS_RESOLVERS)
 DOMAIN_DNS_PORT = read.number("DOMAIN_DNS_PORT", default=DNS_PORT, at_least=1)
+DOMAINS_MAX = read.number("DOMAINS_MAX", default=1_000, at_least=1)
 DOMAIN_PENDING_HOURS = read.number("DOMAIN_PENDING_HOURS", default=72, at_least=1)
 DOMAIN_GRACE_HOURS = read.number("DOMAIN_GRACE_HOURS", default=72, at_least=1)
 # Mail is delivered for up to DELIVERY_FINAL_AGE_SECONDS, and verified by its receivers later.

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -272,6 +273,39 @@ def test_two_workers_have_one_winner(cast: Cast, zone: Zone) -> None:
         second = checking.claim(now=timezone.now(), limit=8)
     assert (len(first), len(second)) == (8, 4)
     assert not {one.pk for one in first} & {one.pk for one in second}
+
+
+def test_what_is_asked_for_during_a_check_is_not_forgotten(cast: Cast, zone: Zone) -> None:
+    domain = make_domain(cast.hive, NAME, verified=False)
+    began = timezone.now()
+    with tenant(cast.hive.pk):
+        actions.request_check(by=cast.alice.actor, domain=domain)
+    with as_role("worker"):
+        checking.settle(domain_id=domain.pk, name=NAME, judged={}, now=began)
+    assert fresh(domain).is_being_checked
+    with as_role("worker"):
+        assert checking.check_due() == 1
+    assert not fresh(domain).is_being_checked
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_at_once_claim_each_domain_once(cast: Cast, zone: Zone) -> None:
+    for number in range(24):
+        make_domain(cast.hive, f"d{number}.example", verified=False)
+
+    def claim_all() -> list[UUID]:
+        found: list[UUID] = []
+        try:
+            with as_role("worker"):
+                while claimed := checking.claim(now=timezone.now(), limit=3):
+                    found += [one.pk for one in claimed]
+        finally:
+            connection.close()
+        return found
+
+    with ThreadPoolExecutor(2) as pool:
+        one, two = [future.result() for future in [pool.submit(claim_all) for _ in range(2)]]
+    assert len(one) + len(two) == len({*one, *two}) == 24
 
 
 def test_a_check_that_finds_the_same_changes_nothing_more(cast: Cast, zone: Zone) -> None:

@@ -142,6 +142,20 @@ def test_the_adviser_tells_the_next_step(
     assert words in text(get(alice, f"{PATH}/{domain.pk}"))
 
 
+def test_a_policy_of_the_domains_own_comes_first(cast: Cast, alice: Client, zone: Zone) -> None:
+    domain = make_domain(cast.hive, "news.hive.example", verified=False)
+    page = f"{PATH}/{domain.pk}"
+    assert "DNS has not been looked at yet" in text(get(alice, page))
+    zone.records["_dmarc.hive.example", "TXT"] = ["v=DMARC1; p=reject; rua=mailto:a@hive.example"]
+    zone.records["_dmarc.news.hive.example", "TXT"] = [
+        "v=DMARC1; p=none; rua=mailto:b@hive.example"
+    ]
+    check(domain)
+    shown = text(get(alice, page))
+    assert "v=DMARC1; p=quarantine; rua=mailto:b@hive.example" in shown
+    assert "<code>_dmarc.news.hive.example</code>" in shown
+
+
 def test_sender_identities_are_kept(cast: Cast, alice: Client) -> None:
     make_domain(cast.hive, "hive.example")
     assert "No identities yet" in text(get(alice, "/console/senders"))

@@ -127,6 +127,13 @@ def test_ones_own_domain_is_not_added_twice(cast: Cast, token: str) -> None:
     assert refused["errors"][0]["code"] == "exists"
 
 
+def test_an_account_has_so_many_domains_and_no_more(cast: Cast, token: str, settings: Any) -> None:
+    settings.DOMAINS_MAX = 1
+    make_domain(cast.hive, "hive.example")
+    refused = answer("POST", PATH, token, {"name": "b.example"}, status=422)
+    assert refused["errors"][0]["code"] == "too_many"
+
+
 @pytest.mark.parametrize(
     ("body", "status", "field"),
     [

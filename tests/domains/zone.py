@@ -11,6 +11,8 @@ from domains.models import Domain
 from queensmtp.tenancy import tenant
 from tests.outbound.dns_server import QuietLogger
 
+BIND_TRIES = 20
+
 
 class Zone(BaseResolver):  # type: ignore[misc]  # dnslib carries no types.
     """`records[name, type]` is a list of values; a name in `broken` answers SERVFAIL."""
@@ -60,12 +62,25 @@ def _rdata(kind: str, value: str) -> RD:
     return TXT([value[at : at + 255] for at in range(0, len(value), 255)])
 
 
+def _bound(zone: Zone, address: str, port: int) -> tuple[DNSServer, DNSServer]:
+    """A port that is free for both; what UDP is given may be taken for TCP."""
+    for _ in range(BIND_TRIES):
+        udp = DNSServer(zone, address=address, port=port, logger=QuietLogger())
+        number = udp.server.server_address[1]
+        try:
+            return udp, DNSServer(
+                zone, address=address, port=number, tcp=True, logger=QuietLogger()
+            )
+        except OSError:
+            udp.server.server_close()
+    raise OSError(f"no port of {address} is free for both UDP and TCP")
+
+
 @contextmanager
 def serving(zone: Zone, *, address: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """Answers on UDP and TCP; yields the port."""
-    udp = DNSServer(zone, address=address, port=port, logger=QuietLogger())
+    udp, tcp = _bound(zone, address, port)
     port = udp.server.server_address[1]
-    tcp = DNSServer(zone, address=address, port=port, tcp=True, logger=QuietLogger())
     for server in (udp, tcp):
         server.server.daemon_threads = True
         server.server.block_on_close = False
