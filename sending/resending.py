@@ -29,8 +29,8 @@ def resend(*, by: Actor, message: Message) -> Message:
     copy = _copy(message, by)
     copy.save(force_insert=True)
     recipients = list(message.recipients.order_by("pk"))
-    for one in recipients:
-        Recipient.objects.create(
+    Recipient.objects.bulk_create(
+        Recipient(
             account_id=copy.account_id,
             message=copy,
             kind=one.kind,
@@ -38,6 +38,8 @@ def resend(*, by: Actor, message: Message) -> Message:
             domain=one.domain,
             due_at=copy.created_at,
         )
+        for one in recipients
+    )
     audit.record(
         by=by,
         event=Event.RESENT,

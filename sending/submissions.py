@@ -5,8 +5,6 @@ who sends and to whom. Unknown fields are ignored, as the official clients send 
 """
 
 import base64
-import binascii
-import mimetypes
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,11 +17,10 @@ import orjson
 from queensmtp import addresses
 from queensmtp.addresses import AddressRefused, Mailbox
 from queensmtp.errors import FieldError, MissingField, ValidationFailed
-from sending import mime, moments
+from sending import mime, moments, submitted_files
 from sending.mime import Attachment, Content
 from sending.moments import MomentRefused
 
-ATTACHMENTS_MAXIMUM = 100
 TAGS_MAXIMUM = 50
 TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
 MISSING = "missing"
@@ -217,7 +214,9 @@ def _read_content(body: Mapping[str, Any], submission: Submission) -> None:
     if submission.text is None and submission.html is None:
         submission.refuse("html", MISSING, "or `text` is required")
     submission.headers = _headers(body.get("headers"), submission)
-    submission.attachments = _attachments(body.get("attachments"), submission)
+    submission.attachments = submitted_files.read(
+        body.get("attachments"), problems=submission.problems
+    )
     submission.tags = read_tags(body.get("tags"), problems=submission.problems)
     submission.marketing = _flag(body, "marketing", submission) or False
     submission.open_tracking = _flag(body, "open_tracking", submission)
@@ -323,53 +322,3 @@ def _tag_parts(tag: Any) -> tuple[str, str]:
     if not isinstance(name, str) or not isinstance(value, str | None):
         return "", ""
     return name, value or ""
-
-
-def _attachments(given: Any, submission: Submission) -> tuple[Attachment, ...]:
-    if given is None:
-        return ()
-    if not isinstance(given, list) or len(given) > ATTACHMENTS_MAXIMUM:
-        message = f"must be a list of at most {ATTACHMENTS_MAXIMUM} attachments"
-        submission.refuse("attachments", "invalid", message)
-        return ()
-    found = [_attachment(one, f"attachments[{at}]", submission) for at, one in enumerate(given)]
-    return tuple(one for one in found if one is not None)
-
-
-def _attachment(given: Any, place: str, submission: Submission) -> Attachment | None:
-    if not isinstance(given, dict):
-        submission.refuse(place, "not_an_object", "must be an object")
-        return None
-    if given.get("path") is not None:
-        submission.refuse(f"{place}.path", "unsupported", "is not supported; send `content`")
-        return None
-    data = _bytes_of(given.get("content"))
-    if data is None:
-        submission.refuse(f"{place}.content", "invalid", "must be valid base64")
-        return None
-    filename, content_type = given.get("filename") or "", given.get("content_type")
-    content_id = given.get("content_id") or given.get("inline_content_id") or ""
-    if not all(isinstance(one, str) for one in (filename, content_type or "", content_id)):
-        submission.refuse(place, "not_a_text", "must have texts as filename, content type and id")
-        return None
-    guessed = mimetypes.guess_type(filename)[0] or "application/octet-stream"
-    return Attachment(
-        filename=filename, content_type=content_type or guessed, data=data, content_id=content_id
-    )
-
-
-def _bytes_of(content: Any) -> bytes | None:
-    """Base64 with or without line breaks, a list of byte numbers, or Node's Buffer."""
-    if isinstance(content, dict) and content.get("type") == "Buffer":
-        content = content.get("data")
-    if isinstance(content, list):
-        try:
-            return bytes(content)
-        except (TypeError, ValueError):
-            return None
-    if not isinstance(content, str):
-        return None
-    try:
-        return base64.b64decode(re.sub(r"[\r\n]", "", content), validate=True)
-    except (binascii.Error, ValueError):
-        return None

@@ -1,10 +1,12 @@
 """Mail for later: accepted, moved, canceled, and checked again when its time has come."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
+from django.db import connection
 from django.test import Client
 
 from accounts.models import Account
@@ -18,7 +20,7 @@ from domains.models import Domain
 from queensmtp.tenancy import tenant
 from sending import scheduling
 from sending.models import DeliveryEvent, Message, Recipient
-from tests.factories.cast import ORIGIN, Cast, make_domain
+from tests.factories.cast import ORIGIN, Cast, make_cast, make_domain
 from tests.factories.emails import make_email
 from tests.factories.keys import bearer, make_key
 from tests.factories.webhooks import make_endpoint
@@ -324,3 +326,33 @@ def test_the_other_tenants_mail_is_let_go_too(client: Client, cast: Cast, token:
     assert release() == 2
     with tenant(cast.wasp.pk):
         assert set(Message.objects.values_list("recipients__state", flat=True)) == {"queued"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_release_once_and_a_cancellation_meets_one_of_them() -> None:
+    cast = make_cast()
+    make_domain(cast.hive, "hive.example")
+    make_email(cast.hive, scheduled_at=IN_AN_HOUR)
+    counts: list[int] = []
+    at_once = threading.Barrier(2)
+
+    def work() -> None:
+        try:
+            at_once.wait()
+            counts.append(release())
+        finally:
+            connection.close()
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+    assert states(cast) == ["queued"]
+    assert sorted(counts) == [0, 1]
+    with tenant(cast.hive.pk):
+        message = Message.objects.get()
+        scheduling.cancel(by=cast.alice.actor, message=message)
+    assert release() == 0
+    assert states(cast) == ["canceled"]
