@@ -84,7 +84,8 @@ class KeyForm(forms.Form):
         choices=[(scope.value, scope.value) for scope in Scope],
         widget=forms.CheckboxSelectMultiple,
         required=False,
-        help_text="Counted only with “Only these”.",
+        help_text="Each allows what its name says. Only templates:rw includes another, "
+        "templates:read.",
     )
     domains = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
@@ -115,15 +116,15 @@ class KeyForm(forms.Form):
         required=False,
         label="Date of expiry",
         widget=forms.DateInput(attrs={"type": "date"}),
-        help_text="Counted only with “On a date”; the key ends when that day begins, your time.",
+        help_text="The key ends when that day begins, your time.",
     )
     rotate_every_days = forms.IntegerField(
         required=False,
         min_value=key_rights.SCHEDULE_MINIMUM // SECONDS_A_DAY,
         max_value=key_rights.SCHEDULE_MAXIMUM // SECONDS_A_DAY,
         label="Rotate every so many days",
-        help_text="Counted only with “When it must be rotated”. You are reminded 14, 7 and 1 days "
-        "before; a key that nobody rotates in time is dead.",
+        help_text="You are reminded 14, 7 and 1 days before; a key that nobody rotates in time is "
+        "dead.",
     )
     rate_requests = forms.IntegerField(
         required=False, min_value=1, label="Requests", help_text="Left empty: the default rate."
