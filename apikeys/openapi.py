@@ -1,6 +1,7 @@
 """The calls of this app, by example (`queensmtp.operations`)."""
 
 from queensmtp.operations import CURSORS, Operation, listed
+from queensmtp.shapes import AnyNames
 
 ID = "01997e2c-7d5f-7c31-9d6e-2f1f7a3f9b10"
 AT = "2026-11-21T22:14:58.120000+00:00"
@@ -16,7 +17,7 @@ SETTABLE = {
     "expires_at": "2027-02-21T00:00:00+00:00",
     "rotate_every_seconds": None,
     "rate_limit": {"requests": 20, "per_seconds": 1},
-    "labels": {"client": "acme"},
+    "labels": AnyNames(client="acme"),
     "notes": "Belongs to the shop team.",
 }
 RESTRICTIONS = (

@@ -1,6 +1,7 @@
 """The calls of this app, by example (`queensmtp.operations`)."""
 
 from queensmtp.operations import CURSORS, Operation, listed
+from queensmtp.shapes import AnyNames
 
 ID = "01997e2c-7d5f-7c31-9d6e-2f1f7a3f9b10"
 AT = "2026-11-21T22:14:58.120Z"
@@ -20,7 +21,7 @@ ENTRY = {
     "client_request_id": "",
     "target": {"type": "api_key", "id": ID, "label": "Shop"},
     "changes": {"overlap_seconds": 86_400},
-    "labels": {"client": "acme"},
+    "labels": AnyNames(client="acme"),
     "count": 1,
 }
 NULLABLE = ("leaf_index", "ip", "target", "user_agent", "salt")

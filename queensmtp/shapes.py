@@ -10,6 +10,11 @@ from typing import Any
 
 Schema = dict[str, Any]
 
+
+class AnyNames(dict[str, Any]):
+    """In an example: an object whose names the user chose, with values like these."""
+
+
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -25,6 +30,9 @@ def schema_of(
 
 
 def _plain(example: Any, optional: Collection[str], nullable: Collection[str], path: str) -> Schema:
+    if isinstance(example, AnyNames):
+        value = next(iter(example.values()))
+        return {"type": "object", "additionalProperties": schema_of(value)}
     if isinstance(example, Mapping):
         return _object(example, optional, nullable, path)
     if isinstance(example, Sequence) and not isinstance(example, str):

@@ -2,6 +2,7 @@
 
 from queensmtp.operations import CURSORS, Operation, listed
 from queensmtp.scopes import Scope
+from queensmtp.shapes import AnyNames
 
 ID = "01997e2c-7d5f-7c31-9d6e-2f1f7a3f9b10"
 FILE_ID = "c1a1f7c0-52a4-5b0e-8e43-6c1f6a0d9f11"
@@ -16,7 +17,7 @@ SENT = {
     "subject": "Your order is on its way",
     "html": "<p>It left today.</p>",
     "text": "It left today.",
-    "headers": {"X-Order": "4711"},
+    "headers": AnyNames({"X-Order": "4711"}),
     "attachments": [
         {"filename": "invoice.pdf", "content": "JVBERi0xLjc=", "content_type": "application/pdf"}
     ],

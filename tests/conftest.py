@@ -1,11 +1,13 @@
 """The test database: made by `owner`, worked with as `app`. The cast is in tests/factories."""
 
 import functools
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import psycopg
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
@@ -17,8 +19,12 @@ from domains import dkim_keys
 from queensmtp import configuration, ratelimit, valkey
 from queensmtp.tenancy import PLATFORM_ACCOUNT_ID, tenant
 from tests.factories.cast import Cast, make_cast
+from tests.factories.webhooks import MadeUp
 from tests.roles import as_role
 from tests.watching import watch_the_console
+from webhooks import payloads
+from webhooks.catalogue import CATALOGUE
+from webhooks.payloads import WebhookEvent
 
 BROWSER_TESTS = Path(__file__).parent / "browser"
 
@@ -107,6 +113,20 @@ def _fresh_valkey() -> None:
     throttles = valkey.client().keys(":1:*")
     if throttles:
         valkey.client().delete(*throttles)
+
+
+@pytest.fixture(autouse=True)
+def _events_keep_to_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What any test makes the product tell of must fit the schema that receivers were given."""
+
+    def checked(event: WebhookEvent) -> bytes:
+        body = payloads.body_of(event)
+        if not isinstance(event, MadeUp):
+            schema = CATALOGUE[event.type].schema
+            jsonschema.Draft202012Validator(schema).validate(json.loads(body))
+        return body
+
+    monkeypatch.setattr("webhooks.actions.body_of", checked)
 
 
 @pytest.fixture

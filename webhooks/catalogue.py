@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from queensmtp.shapes import Schema, schema_of
+from queensmtp.shapes import AnyNames, Schema, schema_of
 from webhooks.payloads import EVENT_TYPES
 
 AT = "2026-11-21T22:14:58.120000+00:00"
@@ -24,7 +24,7 @@ EMAIL: Mapping[str, Any] = {
     "to": ["someone@example.com"],
     "subject": "Your order is on its way",
     "message_id": f"<{ID}@demo.example>",
-    "tags": {"category": "orders"},
+    "tags": AnyNames(category="orders"),
     "headers": [{"name": "X-Order", "value": "4711"}],
 }
 CONTACT = {
@@ -52,6 +52,10 @@ DOMAIN = {
             "ttl": "Auto",
             "status": "verified",
             "value": "v=DKIM1; k=ed25519; p=…",
+            "fqdn": "qs1._domainkey.demo.example",
+            "found": ["v=DKIM1; k=ed25519; p=…"],
+            "cause": None,
+            "priority": 10,
         }
     ],
 }
@@ -114,7 +118,7 @@ def _contact(name: str, meaning: str, **more: Any) -> EventType:
 
 
 def _domain(name: str, meaning: str) -> EventType:
-    return EventType(name, meaning, DOMAIN, frozenset({"region", "records", "records[].priority"}))
+    return EventType(name, meaning, DOMAIN, frozenset({"records[].priority"}))
 
 
 def _suppression(name: str, meaning: str) -> EventType:
@@ -133,6 +137,7 @@ BOUNCE = {
     "message": "550 5.1.1 <someone@example.com>: user unknown",
     "type": "Permanent",
     "subType": "General",
+    "diagnosticCode": "smtp; 550 5.1.1 <someone@example.com>: user unknown",
 }
 CLICK = {
     "ipAddress": "203.0.113.7",
@@ -179,10 +184,32 @@ CATALOGUE: dict[str, EventType] = {
         _topic("topic.created", "A topic was added."),
         _topic("topic.updated", "A topic changed."),
         _topic("topic.deleted", "A topic was removed.", deleted=True),
-        _api_key("api_key.created", "An API key was made."),
-        _api_key("api_key.rotated", "An API key was given a successor."),
-        _api_key("api_key.revoked", "An API key was revoked and is dead."),
-        _api_key("api_key.expiring", "An API key ends soon."),
+        _api_key(
+            "api_key.created",
+            "An API key was made.",
+            environment="production",
+            created_by="alice@hive.example",
+        ),
+        _api_key(
+            "api_key.rotated",
+            "An API key was given a successor; it ends after the overlap.",
+            replaced_by={**API_KEY, "last4": "q2Zd"},
+            overlap_ends_at=LATER,
+        ),
+        _api_key(
+            "api_key.revoked",
+            "An API key was revoked and is dead.",
+            nullable=("reason",),
+            revoked_at=LATER,
+            reason="The shop was closed",
+        ),
+        _api_key(
+            "api_key.expiring",
+            "An API key ends soon.",
+            nullable=("rotate_every_seconds",),
+            expires_at=LATER,
+            rotate_every_seconds=7_776_000,
+        ),
         _api_key(
             "api_key.leaked",
             "An API key was found in public and revoked.",
@@ -192,8 +219,24 @@ CATALOGUE: dict[str, EventType] = {
             created_keys=[API_KEY],
             created_keys_count=1,
         ),
-        _api_key("api_key.new_network", "An API key was used from a network new to it."),
-        _api_key("api_key.decoy_used", "A decoy key was tried by somebody who should not know it."),
+        _api_key(
+            "api_key.new_network",
+            "An API key was used from a network new to it.",
+            nullable=("ip", "user_agent"),
+            network="203.0.113.0/24",
+            ip="203.0.113.7",
+            user_agent="curl/8.5.0",
+            request_id=OTHER_ID,
+        ),
+        _api_key(
+            "api_key.decoy_used",
+            "A decoy key was tried by somebody who should not know it.",
+            nullable=("ip", "user_agent"),
+            ip="203.0.113.7",
+            user_agent="curl/8.5.0",
+            request_id=OTHER_ID,
+            how="http",
+        ),
         EventType(
             "audit.checkpoint",
             "A checkpoint of the audit log was published.",

@@ -32,8 +32,12 @@ def secret_of(endpoint: Endpoint) -> str:
         )
 
 
+class MadeUp(WebhookEvent):
+    """An event of a test, whose data is whatever the test needs."""
+
+
 def make_event(type: str = "email.delivered", **data: Any) -> WebhookEvent:
-    return WebhookEvent(
+    return MadeUp(
         id=new_id(), type=type, created_at=datetime.now(UTC), data=data or {"to": ["a@b.example"]}
     )
 

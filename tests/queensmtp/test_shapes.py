@@ -1,7 +1,7 @@
 import jsonschema
 import pytest
 
-from queensmtp.shapes import Schema, schema_of
+from queensmtp.shapes import AnyNames, Schema, schema_of
 
 
 def fits(value: object, schema: Schema) -> bool:
@@ -44,3 +44,10 @@ def test_ids_and_times_are_named_as_such() -> None:
     assert schema_of("01997e2c-7d5f-7c31-9d6e-2f1f7a3f9b10")["format"] == "uuid"
     assert schema_of("2026-11-21T22:14:58Z")["format"] == "date-time"
     assert "format" not in schema_of("x")
+
+
+def test_names_that_the_user_chose_are_no_fields() -> None:
+    schema = schema_of({"tags": AnyNames(category="orders")})
+    assert fits({"tags": {}}, schema)
+    assert fits({"tags": {"other": "x"}}, schema)
+    assert not fits({"tags": {"other": 1}}, schema)

@@ -9,6 +9,7 @@ from queensmtp.tenancy import tenant
 from tests.factories.cast import Cast
 from tests.factories.webhooks import deliver, enqueue, make_endpoint, secret_of
 from tests.http_receiver import HttpReceiver
+from tests.roles import as_role
 from webhooks import actions, secret_actions, signing, signing_secrets
 from webhooks.errors import TooManySecrets
 from webhooks.models import Endpoint, SigningSecret
@@ -144,3 +145,31 @@ def test_removing_an_endpoint_removes_its_own_secrets(cast: Cast) -> None:
         actions.remove_endpoint(by=cast.alice.actor, endpoint=endpoint)
         assert SigningSecret.objects.filter(endpoint=endpoint).count() == 0
         assert SigningSecret.objects.filter(endpoint=None).count() == 1
+
+
+def test_every_second_of_the_overlap_verifies(cast: Cast) -> None:
+    """W10: with the old secret to the last second, with the new one from the first."""
+    endpoint = make_endpoint(cast.hive, URL)
+    old = secret_of(endpoint)
+    new = rotate(cast, endpoint, overlap_seconds=60)
+    with tenant(cast.hive.pk):
+        ends_at = SigningSecret.objects.filter(expires_at__isnull=False).latest("id").expires_at
+    assert ends_at is not None
+    began = ends_at - timedelta(seconds=60)
+
+    def verifies(at: datetime, secret: str) -> bool:
+        whose = (endpoint.account_id, endpoint.pk)
+        with as_role("worker"):
+            live = signing_secrets.live_of_endpoints({whose}, now=at)[endpoint.pk]
+        seconds = int(at.timestamp())
+        headers = signing.sign(secrets=live, id="e1", timestamp=seconds, body=b"{}")
+        try:
+            signing.verify(secrets=[secret], headers=headers, body=b"{}", now=seconds)
+        except signing.VerificationError:
+            return False
+        return True
+
+    moments = [began + timedelta(seconds=second) for second in range(60)]
+    moments.append(ends_at - timedelta(microseconds=1))
+    assert all(verifies(at, secret) for at in moments for secret in (old, new))
+    assert [verifies(ends_at, secret) for secret in (old, new)] == [False, True]
