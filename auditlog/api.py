@@ -77,10 +77,7 @@ class AuditReceipt(AuditEntry):
         if receipt is None:
             waiting = {"object": "audit_receipt", "id": str(entry.id), "status": "pending"}
             return Response(waiting, status=202, headers={"Retry-After": "1"})
-        name = f"attachment; filename={entry.id}.tlog-proof"
-        return HttpResponse(
-            receipt, content_type=receipts.CONTENT_TYPE, headers={"Content-Disposition": name}
-        )
+        return receipts.attachment(entry, receipt)
 
 
 class AuditCheckpoint(AuditView):

@@ -80,10 +80,10 @@ OPERATIONS = {
         summary="Get the newest checkpoint, or that of a size",
         answer={
             "object": "checkpoint",
-            "origin": f"localhost/audit/{ID}",
+            "origin": f"localhost/{ID}",
             "size": 4711,
             "root_hash": HASH,
-            "note": f"localhost/audit/{ID}\n4711\n{HASH}\n\n— localhost/audit …\n",
+            "note": f"localhost/{ID}\n4711\n{HASH}\n\n— localhost/{ID} …\n",
         },
         query={"size": "How many leaves; left out, the newest."},
         errors=(404,),

@@ -8,6 +8,7 @@ from base64 import b64encode
 from datetime import timedelta
 from uuid import UUID
 
+from django.http import HttpResponse
 from django.utils import timezone
 
 from auditlog import canonical, log_keys, proofs, publication, serializers
@@ -32,6 +33,14 @@ def find_receipt(account_id: UUID, entry: Entry) -> str | None:
     if not _is_settled(checkpoint):
         return None
     return _written(entry, leaf, checkpoint)
+
+
+def attachment(entry: Entry, receipt: str) -> HttpResponse:
+    """Return a receipt as a file to be kept."""
+    response = HttpResponse(receipt, content_type=CONTENT_TYPE)
+    response.headers["Content-Disposition"] = f"attachment; filename={entry.id}.tlog-proof"
+    response.headers["Cache-Control"] = "no-store, private"
+    return response
 
 
 def _covering(account_id: UUID, leaf_index: int) -> Checkpoint | None:

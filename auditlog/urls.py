@@ -1,6 +1,14 @@
 from django.urls import path
 
-from auditlog import api, export_api, export_views, stream_views, views, well_known
+from auditlog import (
+    api,
+    export_api,
+    export_views,
+    receipt_views,
+    stream_views,
+    views,
+    well_known,
+)
 
 api_urlpatterns = [
     path("audit-log", api.AuditEntries.as_view()),
@@ -62,6 +70,11 @@ console_urlpatterns = [
     ),
     path("console/audit-log/erasures", export_views.audit_erase, name="audit_erase"),
     path("console/audit-log/<uuid:entry_id>", views.audit_entry, name="audit_entry"),
+    path(
+        "console/audit-log/<uuid:entry_id>/receipt",
+        receipt_views.audit_receipt,
+        name="audit_receipt",
+    ),
 ]
 
 well_known_urlpatterns = [

@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from auditlog import actions, checkpoints, entries, log_keys, merkle
 from auditlog.checkpoints import BadCheckpoint
+from auditlog.cosignatures import WitnessKey
 from auditlog.merkle import Frontier
-from auditlog.models import Checkpoint, Entry, Head, Leaf, Pending, Tile
+from auditlog.models import Checkpoint, Cosignature, Entry, Head, Leaf, Pending, Tile
 from auditlog.tiles import WIDTH, packed_tile
 from auditlog.tiles import Tile as PackedTile
 from queensmtp.ids import timestamp_of
@@ -61,6 +62,7 @@ def _findings(account_id: UUID) -> Iterator[Finding]:
     yield from _check_tile_counts(walk)
     yield from _check_head(walk)
     yield from _check_published(walk)
+    yield from _check_cosignatures(walk)
     yield from _check_unsealed(account_id)
 
 
@@ -159,6 +161,26 @@ def _check_published(walk: _Walk) -> Iterator[Finding]:
         if checkpoint.size > walk.frontier.size:
             yield Finding(place, f"only {walk.frontier.size} leaves are left")
         yield from _check_note(place, checkpoint)
+
+
+def _check_cosignatures(walk: _Walk) -> Iterator[Finding]:
+    """Check what the witness of today signed; the key of a former one is not kept here."""
+    witness = log_keys.find_witness()
+    if witness is None:
+        return
+    for each in Cosignature.objects.filter(account_id=walk.account_id, witness=witness.name):
+        published = walk.published.get(each.size)
+        # The heads that were shown at a start were cosigned without being published.
+        if published is not None and not _is_cosigned(witness, published, each):
+            place = f"cosignature {each.size}"
+            yield Finding(place, f"{witness.name} has not signed the checkpoint so")
+
+
+def _is_cosigned(witness: WitnessKey, published: Checkpoint, each: Cosignature) -> bool:
+    try:
+        return witness.find_line(published.note, f"{each.line}\n") is not None
+    except BadCheckpoint:
+        return False
 
 
 def _check_note(place: str, stated: Head | Checkpoint) -> Iterator[Finding]:

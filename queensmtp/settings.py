@@ -431,6 +431,11 @@ if MODE == "production":
         ("SECRET_KEY", len(SECRET_KEY) < 40, "use at least 40 random characters"),
         ("LINKS_URL", not LINKS_URL.startswith("https://"), "begin it with https://"),
         ("ALLOWED_HOSTS", "*" in ALLOWED_HOSTS, "name your hosts"),
+        (
+            "AUDIT_SIGNING_KEY",
+            PROCESS == "web" and bool(AUDIT_SIGNING_KEY),
+            "give it to the worker of queue `audit`, and to no web process",
+        ),
     ):
         if unsafe:
             raise ImproperlyConfigured(f"{name} is unsafe in production: {mend}.")

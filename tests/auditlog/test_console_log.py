@@ -108,3 +108,21 @@ def first_entry(cast: Cast) -> Entry:
 def seal() -> None:
     with as_role("worker"):
         actions.seal_all(now=timezone.now())
+
+
+def test_a_receipt_is_downloaded_as_soon_as_a_checkpoint_covers_it(
+    cast: Cast, alice: Client
+) -> None:
+    with tenant(cast.hive.pk):
+        entry = Entry.objects.earliest("id")
+    path = f"{LOG}/{entry.id}/receipt"
+    waiting = get(alice, path)
+    assert (waiting.status_code, "is being made" in text(waiting)) == (202, True)
+    with as_role("worker"):
+        actions.seal_all(now=timezone.now())
+    page = text(get(alice, f"{LOG}/{entry.id}"))
+    assert f'href="{path}"' in page
+    receipt = get(alice, path)
+    assert receipt.status_code == 200
+    assert receipt.content.startswith(b"c2sp.org/tlog-proof@v1\n")
+    assert receipt.headers["Content-Disposition"] == f"attachment; filename={entry.id}.tlog-proof"

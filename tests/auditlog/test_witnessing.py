@@ -16,7 +16,7 @@ from queensmtp_verify.trust import Trust, read_keys, read_witness
 from queensmtp_verify.verification import verify
 from queensmtp_verify.witness_command import main, make_server
 
-from auditlog import log_keys, publication, witnessing
+from auditlog import log_keys, publication, verification, witnessing
 from auditlog.merkle import Frontier
 from auditlog.models import Checkpoint, Cosignature, Dispute, Entry, Head
 from queensmtp import outbound
@@ -263,6 +263,24 @@ def test_the_checkpoint_of_the_api_carries_the_cosignature(cast: Cast) -> None:
         size = Checkpoint.objects.get().size
     body = AuditApi(cast.hive).get("/checkpoint", size=size).json()
     assert "witness.example/w1" in body["note"]
+
+
+def test_a_changed_cosignature_is_found() -> None:
+    record_many(3)
+    publish()
+    cosign()
+    with tenant(HIVE):
+        assert verification.verify(HIVE) == []
+        size = Checkpoint.objects.get().size
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE NONE")
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("UPDATE auditlog_cosignature SET line = replace(line, 'A', 'B')")
+        cursor.execute("SET session_replication_role = DEFAULT")
+        cursor.execute("SET ROLE app")
+    with tenant(HIVE):
+        (finding,) = verification.verify(HIVE)
+    assert finding.place == f"cosignature {size}"
 
 
 def test_half_a_setting_is_told(settings: LazySettings) -> None:

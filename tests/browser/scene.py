@@ -67,6 +67,7 @@ class Scene:
     waiting_id: UUID
     entry_id: UUID
     request_id: UUID
+    unsealed_entry_id: UUID
     domain_id: UUID
     waiting_domain_id: UUID
     sender_id: UUID
@@ -114,6 +115,8 @@ def play(cast: Cast) -> Scene:
         asked = Entry.objects.filter(event="email.submitted", outcome="allowed").first()
     assert asked is not None
     endpoint, event_id = _tell(cast)
+    with tenant(cast.hive.pk):
+        unsealed = Entry.objects.latest("id")
     return Scene(
         key_id=key.pk,
         rotated_id=rotated.pk,
@@ -123,6 +126,7 @@ def play(cast: Cast) -> Scene:
         waiting_id=sent[2],
         entry_id=entry.pk,
         request_id=asked.pk,
+        unsealed_entry_id=unsealed.pk,
         domain_id=domain.pk,
         waiting_domain_id=waiting_domain.pk,
         sender_id=sender.pk,

@@ -71,6 +71,7 @@ AFTER_SIGN_IN = {
     "audit-filtered": "/console/audit-log?event=api_key.*&outcome=allowed",
     "audit-wrong-filter": "/console/audit-log?ip=10.0.0.1/8",
     "audit-entry": "/console/audit-log/{entry_id}",
+    "audit-receipt-waits": "/console/audit-log/{unsealed_entry_id}/receipt",
     "webhooks": "/console/webhooks",
     "webhook-create": "/console/webhooks/new",
     "webhook-types": "/console/webhooks/events",

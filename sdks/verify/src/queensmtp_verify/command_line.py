@@ -97,7 +97,8 @@ def _described(report: Report, trust: Trust) -> str:
     checkpoint = report.checkpoint
     parts = [f"log {checkpoint.origin}, {checkpoint.size} leaves, root {checkpoint.root.hex()}"]
     if report.kind == "checkpoints":
-        parts.insert(0, f"{report.entry_count} lines, the last:")
+        parts.insert(0, f"{report.entry_count} lines")
+        parts[1] = "the last of " + parts[1]
     elif report.kind != "checkpoint":
         entries = "entry" if report.entry_count == 1 else "entries"
         parts.insert(0, f"{report.entry_count} {entries}")
