@@ -17,6 +17,7 @@ class Event(StrEnum):
     MFA_FAILED = "user.mfa_failed"
     RECOVERY_CODES_RENEWED = "user.recovery_codes_renewed"
     ACCOUNT_ENTERED = "user.account_entered"
+    PROFILE_CHANGED = "user.profile_changed"
     ACCESS_REFUSED = "user.access_refused"
 
 
@@ -35,6 +36,7 @@ SENTENCES: dict[str, str] = {
     Event.MFA_REMOVED: "removed a second factor",
     Event.MFA_FAILED: "failed the second factor",
     Event.RECOVERY_CODES_RENEWED: "renewed their recovery codes",
+    Event.PROFILE_CHANGED: "changed their name or time zone",
     Event.ACCOUNT_ENTERED: "switched to the account {target}",
     Event.ACCESS_REFUSED: "was refused {target}, which their role does not open",
 }

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -13,6 +13,7 @@ from accounts.context import THEME_COOKIE
 from accounts.forms import ProfileForm, SwitchAccountForm, ThemeForm
 from accounts.middleware import choose_account
 from accounts.models import Membership
+from accounts.people import actor_of, origin_of
 from accounts.requests import ConsoleRequest
 from accounts.roles import MEANINGS, RIGHTS, SUMMARIES, Right, Role
 from auditlog import actions as auditlog
@@ -49,8 +50,10 @@ def people(request: ConsoleRequest) -> HttpResponse:
 def profile(http_request: HttpRequest) -> HttpResponse:
     request = cast(ConsoleRequest, http_request)
     form = ProfileForm(request.POST or None, instance=request.user)
+    before = {name: form.initial[name] for name in form.fields}
     if request.method == "POST" and form.is_valid():
         form.save()
+        _record_profile(request, before, form.cleaned_data)
         messages.success(request, "Saved.")
         return redirect("console_profile")
     return render(request, "accounts/profile.html", {"form": form})
@@ -66,6 +69,23 @@ def switch_account(http_request: HttpRequest) -> HttpResponse:
         raise Http404("There is no such account.")
     _record_entry(request, membership)
     return redirect("console_home")
+
+
+def _record_profile(
+    request: ConsoleRequest, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    changes = {
+        name: {"before": before[name], "after": after[name]}
+        for name in after
+        if before[name] != after[name]
+    }
+    if changes:
+        by = actor_of(
+            request.user,
+            account_id=request.account.pk if request.membership else None,
+            origin=origin_of(request),
+        )
+        auditlog.record(by=by, event=Event.PROFILE_CHANGED, changes=changes)
 
 
 def _record_entry(request: ConsoleRequest, membership: Membership) -> None:

@@ -24,7 +24,9 @@ def addresses(patterns: list[URLPattern | URLResolver], before: str = "/") -> It
     for pattern in patterns:
         part = str(pattern.pattern).lstrip("^").rstrip("$")
         for hole, filling in PARTS.items():
-            part = re.sub(rf"<{hole}:\w+>", filling, part).replace(hole, filling)
+            # Only a hole that is a pattern itself stands as it is: "str" is in "streams".
+            part = re.sub(rf"<{hole}:\w+>", filling, part)
+            part = part.replace(hole, filling) if "(" in hole else part
         if isinstance(pattern, URLResolver):
             yield from addresses(pattern.url_patterns, before + part)
         else:
