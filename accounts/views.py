@@ -19,7 +19,7 @@ from accounts.roles import MEANINGS, RIGHTS, SUMMARIES, Right, Role
 from auditlog import actions as auditlog
 from queensmtp.actors import Target
 from queensmtp.console import requires_right
-from queensmtp.tenancy import tenant
+from queensmtp.tenancy import PLATFORM_ACCOUNT_ID, tenant
 
 ONE_YEAR_SECONDS = 365 * 24 * 3600
 
@@ -71,9 +71,7 @@ def switch_account(http_request: HttpRequest) -> HttpResponse:
     return redirect("console_home")
 
 
-def _record_profile(
-    request: ConsoleRequest, before: dict[str, Any], after: dict[str, Any]
-) -> None:
+def _record_profile(request: ConsoleRequest, before: dict[str, Any], after: dict[str, Any]) -> None:
     changes = {
         name: {"before": before[name], "after": after[name]}
         for name in after
@@ -82,7 +80,7 @@ def _record_profile(
     if changes:
         by = actor_of(
             request.user,
-            account_id=request.account.pk if request.membership else None,
+            account_id=request.account.pk if request.membership else PLATFORM_ACCOUNT_ID,
             origin=origin_of(request),
         )
         auditlog.record(by=by, event=Event.PROFILE_CHANGED, changes=changes)

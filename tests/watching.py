@@ -38,11 +38,14 @@ def written_by(sql: str) -> str | None:
 def _written() -> Iterator[set[str]]:
     tables: set[str] = set()
 
-    def watch(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+    def watch(
+        execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]
+    ) -> Any:
+        result = execute(sql, params, many, context)
         table = written_by(str(sql))
-        if table:
+        if table and context["cursor"].rowcount:
             tables.add(table)
-        return execute(sql, *rest)
+        return result
 
     with connection.execute_wrapper(watch):
         yield tables
