@@ -55,9 +55,10 @@ VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 
 class Outcome(Enum):
     COSIGNED = auto()
-    # It did not answer, or not in a way that says anything about the log.
-    LATER = auto()
     DISPUTED = auto()
+    # It answered, but in no way that says anything about the log.
+    LATER = auto()
+    UNREACHED = auto()
 
 
 def cosign_due(*, now: datetime) -> int:
@@ -71,7 +72,7 @@ def cosign_due(*, now: datetime) -> int:
     done = 0
     for account_id, size, note in due:
         outcome = submit(witness, account_id=account_id, size=size, note=note, now=now)
-        if outcome is Outcome.LATER:
+        if outcome is Outcome.UNREACHED:
             break
         done += outcome is Outcome.COSIGNED
     return done
@@ -101,7 +102,7 @@ def submit(
         answer = _ask(account_id, old=seen, size=size, note=note)
         seen = _size_seen(answer)
     if answer is None:
-        return Outcome.LATER
+        return Outcome.UNREACHED
     if seen is not None and seen > size:
         return _judge_newer(account_id, seen, now)
     if answer.status == 422 or (answer.status == 409 and seen is None):
@@ -220,5 +221,5 @@ def confirm_heads(*, now: datetime) -> None:
     heads = Head.objects.order_by("account_id").values_list("account_id", "size", "note")
     for account_id, size, note in list(heads):
         outcome = submit(witness, account_id=account_id, size=size, note=note, now=now)
-        if outcome is Outcome.LATER:
+        if outcome is Outcome.UNREACHED:
             return

@@ -137,6 +137,23 @@ def test_a_witness_that_saw_more_than_we_know_of_is_believed_about_the_size() ->
     assert (cosign(), disputes()) == (1, [])
 
 
+def test_one_log_that_must_wait_holds_no_other_back() -> None:
+    """The witness has seen more of Hive's log than was published, and its answer was lost."""
+    record_many(3)
+    publish()
+    record_many(1, CHARLIES)
+    publish()
+    record_many(2)
+    seal()
+    with as_role("worker"):
+        witnessing.confirm_heads(now=timezone.now())
+    with as_role("owner"), connection.cursor() as cursor:
+        cursor.execute("TRUNCATE auditlog_cosignature")
+    assert (cosign(), disputes()) == (1, [])
+    publish()
+    assert (cosign(), disputes()) == (1, [])
+
+
 def test_a_witness_that_is_down_is_asked_again(
     settings: LazySettings, witness: ThreadingHTTPServer
 ) -> None:
