@@ -92,7 +92,7 @@ def _judge(row: Row) -> bool:
 
 def _raise_alarm(row: Row) -> None:
     """Once for each row that is found; the log of the process is told each time."""
-    logger.error("key_row_changed_outside", extra={"key_id": str(row.id)})
+    logger.error("key_row_changed_outside: %s", row.id)
     if alarms.is_first(account_id=row.account_id, kind=KIND, about=f"{row.id} {row.mac}"):
         _record(row, Event.ROW_CHANGED_OUTSIDE)
         alarms.tell_admins(

@@ -39,6 +39,10 @@ def test_equal_or_narrower_rights_may_be_given() -> None:
     assert exceeded(EQUAL) == []
 
 
+def test_one_address_of_an_allowed_domain_is_narrower() -> None:
+    assert exceeded(replace(EQUAL, allowed_recipients=("ann@a.example",))) == []
+
+
 @pytest.mark.parametrize(
     ("name", "wider"),
     [
@@ -47,6 +51,7 @@ def test_equal_or_narrower_rights_may_be_given() -> None:
         ("domains", {"domains": None}),
         ("allowed_recipients", {"allowed_recipients": ("@a.example", "ann@b.example")}),
         ("allowed_recipients", {"allowed_recipients": None}),
+        ("allowed_recipients", {"allowed_recipients": ("ann@sub.a.example",)}),
         ("allowed_cidrs", {"allowed_cidrs": ("203.0.112.0/23",)}),
         ("allowed_cidrs", {"allowed_cidrs": ("203.0.113.0/24", "198.51.100.1/32")}),
         ("allowed_cidrs", {"allowed_cidrs": None}),
