@@ -2,7 +2,7 @@
 
 A record that was seen once and is gone is `temporary_failure` through a time of grace, in which
 the domain still sends; then it is `failed`, and so is the domain if the record is a required one.
-A resolver that does not answer moves nothing towards `failed`.
+A resolver that does not answer changes no state.
 """
 
 from collections.abc import Mapping
@@ -68,7 +68,6 @@ def after_check(
         return Finding(VERIFIED, judged.found, judged.cause, was_seen=True)
     if judged.outcome == Outcome.UNKNOWN:
         status = before.status if before.status != NOT_STARTED else PENDING
-        status = TEMPORARY_FAILURE if status == VERIFIED else status
         return Finding(status, before.found, judged.cause, before.was_seen, before.missing_since)
     if not before.was_seen:
         status = PENDING if now - awaited_since < rules.patience else FAILED

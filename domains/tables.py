@@ -1,6 +1,5 @@
 """What the page of a domain shows: a line for each record, and the DMARC adviser."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +58,7 @@ class Line:
 def of(domain: Domain) -> dict[str, Any]:
     """The context of the page."""
     keys = {key.selector: key for key in domain.dkim_keys.all()}
+    states = {key.state for key in keys.values()}
     lines = [_line(domain, one, keys) for one in domain.to_publish()]
     advice = [_line(domain, one, keys) for one in domain.advised()]
     zone = names.organisational_domain(domain.name)
@@ -71,8 +71,8 @@ def of(domain: Domain) -> dict[str, Any]:
         "shown_count": sum(line.is_shown for line in lines),
         "dmarc": dmarc.advise(found, domain=zone),
         "dmarc_host": f"_dmarc.{domain.name if has_own_policy else zone}",
-        "awaits_key": _any(keys.values(), DkimState.NEXT),
-        "is_retiring": _any(keys.values(), DkimState.RETIRING),
+        "awaits_key": DkimState.NEXT in states,
+        "is_retiring": DkimState.RETIRING in states,
         "retired": [
             f"{key.selector}._domainkey.{domain.name}"
             for key in keys.values()
@@ -96,8 +96,3 @@ DKIM_PURPOSES: dict[str, str] = {
     DkimState.NEXT: "New: signs as soon as DNS shows it.",
     DkimState.RETIRING: "Old: keep it, mail that it signed is under way.",
 }
-
-
-def _any(keys: Any, state: DkimState) -> bool:
-    found: Sequence[DkimKey] = list(keys)
-    return any(key.state == state for key in found)
