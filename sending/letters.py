@@ -102,7 +102,7 @@ def content_to_send(message: Message, stored: Sealed) -> Content:
         reply_to=_read(message.reply_to),
         subject=message.subject,
         message_id=message.message_id,
-        date=message.created_at,
+        date=message.leaves_at,
         text=stored.text,
         html=stored.html,
         headers=stored.headers,

@@ -1,3 +1,5 @@
+from datetime import datetime
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
@@ -47,6 +49,11 @@ class Message(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = MessageQuerySet.as_manager()
+
+    @property
+    def leaves_at(self) -> datetime:
+        """From when on it was to leave: its age counts from here, and its Date says it."""
+        return self.scheduled_at or self.created_at
 
     class Meta:
         indexes = [

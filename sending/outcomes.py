@@ -92,7 +92,7 @@ def _tell(
     if state in (State.DEFERRED, State.IN_DOUBT):
         due_at = backoff.next_attempt_at(
             now=now,
-            accepted_at=carried.parcel.message.created_at,
+            accepted_at=carried.parcel.message.leaves_at,
             attempt=claimed.attempt,
             schedule=schedule,
             chance=random.random(),

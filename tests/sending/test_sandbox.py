@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from apikeys.tokens import Environment
 from contacts.models import Suppression
 from queensmtp.tenancy import tenant
-from sending import actions, parcels, transports
-from sending.models import DeliveryEvent, Recipient
+from sending import actions, message_tables, parcels, transports
+from sending.models import DeliveryEvent, Message, Recipient
 from tests.factories.cast import Cast, make_domain
 from tests.factories.emails import make_email
 from tests.factories.keys import make_key
@@ -111,3 +113,19 @@ def test_the_domain_is_a_setting(cast: Cast, settings: pytest.FixtureRequest) ->
     send(cast, "bounced@play.example", Environment.PRODUCTION)
 
     assert states(cast) == [("bounced", "5.1.1")]
+
+
+def test_scheduled_mail_ages_from_its_own_time(cast: Cast) -> None:
+    key, _ = make_key(cast.hive)
+    make_email(cast.hive, key=key, to="deferred@sandbox.example", scheduled_at="in 20 days")
+    now = timezone.now()
+    with as_role("worker"):
+        Message.objects.update(created_at=now - timedelta(days=20), scheduled_at=now)
+        Recipient.objects.update(due_at=now)
+    deliver()
+
+    assert states(cast) == [("deferred", "4.2.1")]
+    with tenant(cast.hive.pk):
+        message = Message.objects.get()
+        raw = message_tables.raw_of(message)
+    assert f"Date: {now:%a, %d %b %Y %H:%M:%S} +0000" in raw
