@@ -5,6 +5,7 @@ from apikeys.policy import Reason
 WORDS: dict[str, str] = {
     Reason.WRONG_SECRET: "Somebody knew the key's id and guessed at its secret",
     Reason.TAMPERED: "The key's row in the database was changed by something other than us",
+    Reason.DECOY: "The key is a decoy: whoever presented it was where nobody has to look",
     Reason.IP_NOT_ALLOWED: "The address is not in the key's allowlist",
     Reason.REVOKED: "The key was revoked",
     Reason.EXPIRED: "The key had expired",

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from apikeys import policy, tokens
+from apikeys import policy, reasons, tokens
 from apikeys.policy import KeyRecord, Reason, Refusal
 from apikeys.tokens import Environment, Token
 from queensmtp.errors import InvalidApiKey, IpNotAllowed
@@ -188,6 +188,11 @@ def test_only_the_holder_of_the_secret_sees_a_403_and_sees_it_before_anything_el
     record = make_record(allowed_cidrs=("198.51.100.0/24",), **columns)
     assert reason_of(present(record)) is Reason.IP_NOT_ALLOWED
     assert reason_of(present(record, tokens.mint(Environment.PRODUCTION))) is Reason.WRONG_SECRET
+
+
+def test_the_owner_reads_every_reason_in_words() -> None:
+    # A key that nobody has, has no owner.
+    assert set(Reason) - {Reason.UNKNOWN} <= set(reasons.WORDS)
 
 
 def test_all_causes_of_a_401_look_alike() -> None:
