@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import connection
 from django.utils import timezone
 
 from apikeys import allowlist
@@ -21,17 +22,25 @@ REHEARSED = 1_000
 REFUSALS_SHOWN = 50
 A_DAY = timedelta(days=1)
 
+BY_ADDRESS = """
+SELECT host(ip), max(created_at), count(*),
+       count(*) FILTER (WHERE outcome = 'refused' AND changes->>'reason' = %s),
+       count(*) FILTER (WHERE jsonb_exists(changes, %s))
+FROM ({newest}) AS newest (ip, created_at, outcome, changes)
+GROUP BY ip ORDER BY 3 DESC, 2 DESC
+"""
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """The requests from one address; the newest comes first."""
 
     ip: str | None
     last_at: datetime
-    request_count: int = 0
+    request_count: int
     # Those that the allowlist refused, and those that it would have refused had it not learned.
-    refused_count: int = 0
-    learned_count: int = 0
+    refused_count: int
+    learned_count: int
 
     @property
     def passed_count(self) -> int:
@@ -43,6 +52,7 @@ class Traffic:
     """Some of a key's newest requests, by the addresses from which they came."""
 
     sources: list[Source]
+    # There may be more than was looked at.
     is_cut: bool = False
 
     @property
@@ -94,13 +104,10 @@ def _requests(key: ApiKey) -> EntryQuerySet:
 
 
 def _traffic(entries: EntryQuerySet, at_most: int) -> Traffic:
-    columns = ("ip", "created_at", "outcome", "changes__reason", f"changes__{LEARNED}")
-    rows = list(entries.values_list(*columns)[: at_most + 1])
-    found: dict[str | None, Source] = {}
-    for ip, at, outcome, reason, learned in rows[:at_most]:
-        source = found.setdefault(ip, Source(ip, at))
-        source.request_count += 1
-        source.refused_count += outcome == "refused" and reason == Reason.IP_NOT_ALLOWED
-        source.learned_count += learned is not None
-    sources = sorted(found.values(), key=lambda one: one.request_count, reverse=True)
-    return Traffic(sources, is_cut=len(rows) > at_most)
+    """Counted by the database: ten thousand rows would take ten times as long to fetch."""
+    columns = entries.values_list("ip", "created_at", "outcome", "changes")
+    newest, params = columns[:at_most].query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(BY_ADDRESS.format(newest=newest), [Reason.IP_NOT_ALLOWED, LEARNED, *params])
+        sources = [Source(*row) for row in cursor.fetchall()]
+    return Traffic(sources, is_cut=sum(one.request_count for one in sources) == at_most)

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from apikeys import allowlist
 from apikeys.forms.editing import AS_IT_IS
-from apikeys.forms.keys import in_form_words, lines
+from apikeys.forms.keys import in_form_words, lines, ranges_field, wide_field
 from apikeys.models import ApiKey
 
 NOW = "now"
@@ -21,18 +21,8 @@ LESSONS = {
 
 
 class AddressesForm(forms.Form):
-    allowed_cidrs = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
-        required=False,
-        label="Allowed addresses",
-        help_text="Addresses or ranges such as 203.0.113.0/24 or 2001:db8::/48, one per line. "
-        "Left empty, the key works from everywhere.",
-    )
-    allow_wide_cidrs = forms.BooleanField(
-        required=False,
-        label="Take ranges wider than /8 (IPv4) or /32 (IPv6); I mean it",
-    )
-
+    allowed_cidrs = ranges_field(rows=6)
+    allow_wide_cidrs = wide_field()
     learning = forms.ChoiceField(
         label="From when does the list hold?",
         choices=[],

@@ -63,6 +63,21 @@ SELDOM_NEEDED = (
 )
 
 
+def ranges_field(*, rows: int) -> forms.CharField:
+    return forms.CharField(
+        widget=forms.Textarea(attrs={"rows": rows, "spellcheck": "false"}),
+        required=False,
+        label="Allowed addresses",
+        help_text="Addresses or ranges such as 203.0.113.0/24 or 2001:db8::/48, one per line. "
+        "Left empty, the key works from everywhere.",
+    )
+
+
+def wide_field() -> forms.BooleanField:
+    label = "Take ranges wider than /8 (IPv4) or /32 (IPv6); I mean it"
+    return forms.BooleanField(required=False, label=label)
+
+
 class KeyForm(forms.Form):
     name = forms.CharField(
         max_length=key_rights.NAME_LIMIT,
@@ -94,17 +109,8 @@ class KeyForm(forms.Form):
         help_text="One per line; *.example.com for what is below example.com. Left empty, every "
         "verified domain of the account.",
     )
-    allowed_cidrs = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
-        required=False,
-        label="Allowed addresses",
-        help_text="Addresses or ranges such as 203.0.113.0/24 or 2001:db8::/48, one per line. "
-        "Left empty, the key works from everywhere.",
-    )
-    allow_wide_cidrs = forms.BooleanField(
-        required=False,
-        label="Take ranges wider than /8 (IPv4) or /32 (IPv6); I mean it",
-    )
+    allowed_cidrs = ranges_field(rows=3)
+    allow_wide_cidrs = wide_field()
     allowed_recipients = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
         required=False,
