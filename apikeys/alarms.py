@@ -1,6 +1,5 @@
 """Tells the admins of what should not have happened to a key, once for each thing it is about."""
 
-from datetime import datetime
 from uuid import UUID
 
 from django.utils import timezone
@@ -30,5 +29,5 @@ def tell_admins(*, account_id: UUID, kind: str, subject: str, text: str) -> None
     )
 
 
-def hour_of(now: datetime | None = None) -> str:
-    return (now or timezone.now()).strftime("%Y-%m-%dT%H")
+def this_hour() -> str:
+    return timezone.now().strftime("%Y-%m-%dT%H")

@@ -27,7 +27,7 @@ once an hour for each network that tries.
 def raise_alarm(record: KeyRecord, *, origin: Origin, how: str = "presented") -> None:
     """Record and tell that a decoy turned up; once for each key, network and hour."""
     network = networks.network_of(origin.ip)
-    about = f"{record.id} {network} {alarms.hour_of()}"
+    about = f"{record.id} {network} {alarms.this_hour()}"
     with tenancy.tenant(record.account_id):
         if alarms.is_first(account_id=record.account_id, kind=KIND, about=about):
             _tell(ApiKey.objects.get(pk=record.id), origin, how)

@@ -184,7 +184,7 @@ def _tell_one(key: ApiKey, arrival: Arrival) -> None:
         user_agent=arrival.user_agent or None,
         request_id=arrival.request_id,
     )
-    about = f"{key.pk} {alarms.hour_of()}"
+    about = f"{key.pk} {alarms.this_hour()}"
     if alarms.is_first(account_id=key.account_id, kind=KIND, about=about):
         alarms.tell_admins(
             account_id=key.account_id,
