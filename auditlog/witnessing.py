@@ -20,6 +20,7 @@ from auditlog import actions, merkle, stored_tree
 from auditlog.audit import Event
 from auditlog.checkpoints import BadCheckpoint
 from auditlog.cosignatures import WitnessKey
+from auditlog.errors import HistoryChanged
 from auditlog.log_keys import find_witness
 from auditlog.models import Checkpoint, Dispute, Head
 from queensmtp import outbound
@@ -94,7 +95,16 @@ def cosign_now(checkpoint: Checkpoint) -> None:
 def submit(
     witness: WitnessKey, *, account_id: UUID, size: int, note: str, now: datetime
 ) -> Outcome:
-    """Submit a checkpoint from what this witness cosigned last, by its own word if we are wrong."""
+    """Submit a checkpoint; a log that is broken inside is told of, and holds no other back."""
+    try:
+        return _submit(witness, account_id, size, note, now)
+    except HistoryChanged:
+        logger.critical("audit_log_changed", extra={"account_ids": [str(account_id)]})
+        return Outcome.LATER
+
+
+def _submit(witness: WitnessKey, account_id: UUID, size: int, note: str, now: datetime) -> Outcome:
+    """Submit from what this witness cosigned last, or by its own word from what it has seen."""
     old = min(_cosigned_size(witness, account_id), size)
     answer = _ask(account_id, old=old, size=size, note=note)
     seen = _size_seen(answer)

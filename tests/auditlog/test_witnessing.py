@@ -154,6 +154,25 @@ def test_one_log_that_must_wait_holds_no_other_back() -> None:
     assert (cosign(), disputes()) == (1, [])
 
 
+def test_one_log_that_is_broken_holds_no_other_back() -> None:
+    record_many(2)
+    publish()
+    cosign()
+    record_many(3)
+    record_many(1, CHARLIES)
+    publish()
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE NONE")
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("DELETE FROM auditlog_leaf WHERE account_id = %s", [HIVE])
+        cursor.execute("SET session_replication_role = DEFAULT")
+        cursor.execute("SET ROLE app")
+    with as_role("worker"):
+        witnessing.confirm_heads(now=timezone.now())
+    with tenant(CHARLIES):
+        assert Cosignature.objects.count() == 1
+
+
 def test_a_witness_that_is_down_is_asked_again(
     settings: LazySettings, witness: ThreadingHTTPServer
 ) -> None:
