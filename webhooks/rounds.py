@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import FIRST_COMPLETED, as_completed, wait
 from datetime import datetime, timedelta
+from threading import Thread
 from uuid import UUID
 
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from accounts import notices
@@ -39,8 +41,11 @@ def deliver_due(*, limit: int = 200, now: datetime | None = None) -> int:
     made = 0
     round_ends = time.monotonic() + ROUND_SECONDS
     while True:
+        if time.monotonic() >= round_ends:
+            _land_aside(in_flight)
+            return made
         room = _room(in_flight, limit)
-        if room and time.monotonic() < round_ends:
+        if room:
             in_flight += _start_due(room, windows, now=now or timezone.now())
         if not in_flight:
             return made
@@ -50,6 +55,28 @@ def deliver_due(*, limit: int = 200, now: datetime | None = None) -> int:
         in_flight = [flight for flight in in_flight if flight.future not in done]
         _record(landed, windows, now=now)
         made += len(landed)
+
+
+def _land_aside(in_flight: Sequence[Flight]) -> None:
+    """Record what is still on the wire when a round ends, while the next one begins.
+
+    The thread is no daemon: a worker that is told to stop waits for its outcomes, at most for the
+    time-out of a delivery.
+    """
+    if in_flight:
+        Thread(target=_land, args=[list(in_flight)], name="webhooks-landing").start()
+
+
+def _land(in_flight: Sequence[Flight]) -> None:
+    windows = Windows()
+    for flight in in_flight:
+        windows.started(flight.claimed.endpoint_id)
+    try:
+        for done in as_completed([flight.future for flight in in_flight]):
+            landed = [flight for flight in in_flight if flight.future is done]
+            _record(landed, windows, now=None)
+    finally:
+        connection.close()
 
 
 def _room(in_flight: Sequence[Flight], limit: int) -> int:

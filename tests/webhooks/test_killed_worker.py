@@ -14,7 +14,7 @@ from deploy.local.checkout import ROOT
 from queensmtp.tenancy import tenant
 from tests.factories.cast import Cast
 from tests.factories.webhooks import deliver, enqueue, make_endpoint, make_event, secret_of
-from tests.http_receiver import HttpReceiver
+from tests.http_receiver import HttpReceiver, silence
 from tests.roles import as_role
 from webhooks import outbox, signing
 from webhooks.models import Delivery
@@ -22,8 +22,8 @@ from webhooks.models import Delivery
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def killed_at(step: str) -> int:
-    """The exit code of a real worker process on the tests' database."""
+def run_worker(step: str) -> subprocess.CompletedProcess[str]:
+    """A real worker process on the tests' database."""
     url = urlsplit(os.environ["DATABASE_WORKER_URL"])
     database = url._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
     env = {
@@ -31,9 +31,12 @@ def killed_at(step: str) -> int:
         "QUEENSMTP_PROCESS": "worker",
         "DATABASE_WORKER_URL": database,
         "OUTBOUND_ALLOW_LOOPBACK": "true",
+        "WEBHOOK_TIMEOUT_SECONDS": "3",
     }
     command = [sys.executable, "-m", "tests.webhooks.killed_worker", step]
-    return subprocess.run(command, cwd=ROOT, env=env, check=False, timeout=60).returncode
+    return subprocess.run(
+        command, cwd=ROOT, env=env, check=False, timeout=60, stdout=subprocess.PIPE, text=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,7 +50,7 @@ def test_a_killed_worker_loses_nothing(
         endpoint = make_endpoint(cast.hive, receiver.url)
         event = make_event()
         enqueue(cast.hive, event)
-        assert killed_at(step) == -signal.SIGKILL
+        assert run_worker(step).returncode == -signal.SIGKILL
         assert len(receiver.wait_for(arrived_before)) == arrived_before
 
         lease_over = datetime.now(UTC) + timedelta(seconds=outbox.LEASE_SECONDS + 1)
@@ -61,3 +64,18 @@ def test_a_killed_worker_loses_nothing(
         signing.verify(secrets=[secret_of(endpoint)], headers=one.headers, body=one.body)
     with tenant(cast.hive.pk), as_role("worker"):
         assert Delivery.objects.get().state == "delivered"
+
+
+def test_a_round_ends_while_a_receiver_hangs_and_its_outcome_is_recorded_all_the_same(
+    cast: Cast,
+) -> None:
+    with HttpReceiver(silence()) as receiver:
+        make_endpoint(cast.hive, receiver.url)
+        enqueue(cast.hive)
+        ran = run_worker("round_ends")
+
+    assert ran.returncode == 0
+    assert float(ran.stdout) < 2.5
+    with tenant(cast.hive.pk):
+        row = Delivery.objects.get()
+    assert (row.state, row.last_reason, row.attempt_count) == ("pending", "timeout", 1)
