@@ -1,6 +1,5 @@
 """What was claimed and may not leave yet: held back, slowed down, or over a day's warm-up."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,38 +11,23 @@ from queensmtp.tenancy import tenant
 from sending import (
     actions,
     admission,
-    courier,
     destinations,
     mime,
     parcels,
     queue,
-    transports,
     warmup,
 )
-from sending.courier import Courier
 from sending.models import Destination, Hold, HoldKind, Recipient, Warmup
 from tests.factories.cast import Cast, make_domain
 from tests.factories.emails import make_email
 from tests.factories.keys import make_key
 from tests.roles import as_role
-from tests.sending.test_deliver_due import To
 from tests.smtp_sink import Script, SmtpSink
 
 
 @pytest.fixture
 def domain(cast: Cast) -> Domain:
     return make_domain(cast.hive, "hive.example")
-
-
-@pytest.fixture
-def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmtpSink]:
-    ours = Courier(ehlo_name="localhost", delivery_seconds=5)
-    monkeypatch.setattr(parcels, "_ring", parcels.KeyRing())
-    monkeypatch.setattr(courier, "configured", lambda: ours)
-    with SmtpSink() as sink:
-        monkeypatch.setattr(transports, "configured", lambda: To(sink.port))
-        yield sink
-    ours.pool.close()
 
 
 def deliver_due() -> int:

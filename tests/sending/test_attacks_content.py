@@ -4,7 +4,6 @@ import base64
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import dkim as dkimpy
@@ -14,14 +13,13 @@ from django.test import Client
 
 from queensmtp import valkey
 from queensmtp.tenancy import tenant
-from sending import actions, courier, parcels, transports
-from sending.courier import Courier
+from sending import actions
 from sending.models import IdempotentRequest, Message
 from tests.factories.cast import Cast, make_cast, make_domain
 from tests.factories.keys import bearer, make_key
 from tests.roles import as_role
+from tests.sending.deliveries import records_of
 from tests.sending.doors import DOORS, GOOD, TO, by_http, by_smtp, raw, stored
-from tests.sending.test_deliver_due import To, records_of
 from tests.smtp_sink import SmtpSink
 
 HTTP = ("api", "batch")
@@ -102,17 +100,6 @@ def test_what_is_no_text_is_refused(
 ) -> None:
     assert by_http(door, token, fields).code in (400, 422)
     assert stored(cast) == []
-
-
-@pytest.fixture
-def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmtpSink]:
-    ours = Courier(ehlo_name="localhost", delivery_seconds=5)
-    monkeypatch.setattr(parcels, "_ring", parcels.KeyRing())
-    monkeypatch.setattr(courier, "configured", lambda: ours)
-    with SmtpSink() as sink:
-        monkeypatch.setattr(transports, "configured", lambda: To(sink.port))
-        yield sink
-    ours.pool.close()
 
 
 ODD_BODIES = [".", "a\n.\nb\n..\n", "a\rb\r", "x" * 5_000, "Fröm\n\nFrom here\n", "\n\n\n", " "]

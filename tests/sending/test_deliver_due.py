@@ -1,7 +1,5 @@
 """The send worker: claim, build, sign, deliver, record. It runs as role `worker`."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -10,50 +8,25 @@ import pytest
 from django.utils import timezone
 
 from apikeys.tokens import Environment
-from domains import dkim_keys
 from domains.models import DkimKey, Domain
 from queensmtp import crypto
 from queensmtp.actors import system_actor
 from queensmtp.tenancy import tenant
-from sending import actions, courier, mime, parcels, queue, serializers, transports
-from sending.courier import Courier
+from sending import actions, mime, queue, serializers, transports
 from sending.models import DeliveryEvent, Message, Recipient
-from sending.routes import Route, Tls
 from tests.factories.cast import Cast, make_domain
 from tests.factories.emails import make_email
 from tests.factories.keys import make_key
 from tests.roles import as_role
+from tests.sending.deliveries import To, records_of
 from tests.smtp_sink import Script, SmtpSink
 from webhooks import actions as webhooks
 from webhooks.models import Delivery
 
 
-@dataclass
-class To:
-    """A transport that leads everything to one server."""
-
-    port: int
-    is_final: bool = True
-
-    def routes(self, domain: str) -> tuple[Route, ...]:
-        tls = Tls.OPPORTUNISTIC
-        return (Route("localhost", self.port, tls, self.is_final, addresses=("127.0.0.1",)),)
-
-
 @pytest.fixture
 def domain(cast: Cast) -> Domain:
     return make_domain(cast.hive, "hive.example")
-
-
-@pytest.fixture
-def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmtpSink]:
-    ours = Courier(ehlo_name="localhost", delivery_seconds=5)
-    monkeypatch.setattr(parcels, "_ring", parcels.KeyRing())
-    monkeypatch.setattr(courier, "configured", lambda: ours)
-    with SmtpSink() as sink:
-        monkeypatch.setattr(transports, "configured", lambda: To(sink.port))
-        yield sink
-    ours.pool.close()
 
 
 def deliver_due() -> int:
@@ -99,17 +72,6 @@ def test_signs_with_every_key_of_the_domain(cast: Cast, domain: Domain, sink: Sm
     verdicts = [dkimpy.DKIM(content).verify(idx=at, dnsfunc=records_of(cast)) for at in range(2)]
     assert verdicts == [True, True]
     assert content.count(b"DKIM-Signature:") == 2
-
-
-def records_of(cast: Cast) -> Callable[..., bytes]:
-    with tenant(cast.hive.pk):
-        records = {
-            f"{key.selector}._domainkey.{key.domain.name}.": dkim_keys.dns_record(
-                bytes(key.public_key)
-            ).encode()
-            for key in DkimKey.objects.select_related("domain")
-        }
-    return lambda name, timeout=5: records[name.decode()]
 
 
 def test_the_timeline_tells_how_it_went(cast: Cast, domain: Domain, sink: SmtpSink) -> None:

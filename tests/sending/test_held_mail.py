@@ -1,6 +1,5 @@
 """Mail of a leaked key is held: it waits, and fails when its time is over."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,27 +8,20 @@ from django.utils import timezone
 from apikeys import leaks
 from apikeys.leaks import Sighting
 from queensmtp.tenancy import tenant
-from sending import actions, courier, parcels, transports
-from sending.courier import Courier
+from sending import actions, parcels
 from sending.models import DeliveryEvent, Recipient
 from tests.factories.cast import ORIGIN, Cast, make_domain
 from tests.factories.emails import make_email
 from tests.factories.keys import make_key
 from tests.roles import as_role
-from tests.sending.test_deliver_due import To
 from tests.smtp_sink import SmtpSink
 
 
 @pytest.fixture
-def sink(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmtpSink]:
+def sink(cast: Cast, sink: SmtpSink) -> SmtpSink:
+    """The domain is there before any mail is."""
     make_domain(cast.hive, "hive.example")
-    ours = Courier(ehlo_name="localhost", delivery_seconds=5)
-    monkeypatch.setattr(parcels, "_ring", parcels.KeyRing())
-    monkeypatch.setattr(courier, "configured", lambda: ours)
-    with SmtpSink() as sink:
-        monkeypatch.setattr(transports, "configured", lambda: To(sink.port))
-        yield sink
-    ours.pool.close()
+    return sink
 
 
 def deliver_due() -> int:

@@ -17,7 +17,7 @@ from tests.factories.emails import make_email
 from tests.factories.keys import make_key
 from tests.factories.webhooks import make_endpoint
 from tests.roles import as_role
-from tests.sending.test_deliver_due import To
+from tests.sending.deliveries import To
 from tests.smtp_sink import SmtpSink
 from webhooks.models import Delivery
 from webhooks.payloads import EMAIL_EVENTS

@@ -1,7 +1,6 @@
 """A suppressed address gets no mail: asked at accept, and again at delivery."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,13 +14,11 @@ from contacts.actions import Wanted
 from contacts.models import Origin, Suppression
 from domains.models import Domain
 from queensmtp.tenancy import tenant
-from sending import actions, courier, parcels, statements, transports
-from sending.courier import Courier
+from sending import actions, statements
 from sending.models import DeliveryEvent, Recipient
 from tests.factories.cast import Cast, make_domain
 from tests.factories.emails import make_email
 from tests.roles import as_role
-from tests.sending.test_deliver_due import To
 from tests.smtp_sink import SmtpSink
 from webhooks import actions as webhooks
 from webhooks.models import Delivery
@@ -30,17 +27,6 @@ from webhooks.models import Delivery
 @pytest.fixture(autouse=True)
 def domain(cast: Cast) -> Domain:
     return make_domain(cast.hive, "hive.example")
-
-
-@pytest.fixture
-def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmtpSink]:
-    ours = Courier(ehlo_name="localhost", delivery_seconds=5)
-    monkeypatch.setattr(parcels, "_ring", parcels.KeyRing())
-    monkeypatch.setattr(courier, "configured", lambda: ours)
-    with SmtpSink() as sink:
-        monkeypatch.setattr(transports, "configured", lambda: To(sink.port))
-        yield sink
-    ours.pool.close()
 
 
 def suppress(cast: Cast, email: str, origin: Origin = Origin.BOUNCE, **more: Any) -> Suppression:

@@ -1,38 +1,24 @@
 """TLS that a sender demands: for a domain, for one message, by the API and by SMTP."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from domains.models import Domain
 from queensmtp.tenancy import tenant
-from sending import actions, courier, parcels, received_mail, submissions, transports
-from sending.courier import Courier
+from sending import actions, received_mail, submissions, transports
 from sending.models import Destination, Recipient
 from tests.certificates import Authority
 from tests.factories.cast import Cast, make_domain
 from tests.factories.emails import make_email
 from tests.roles import as_role
-from tests.sending.test_deliver_due import To
+from tests.sending.deliveries import To
 from tests.smtp_sink import SmtpSink
 
 
 @pytest.fixture
 def domain(cast: Cast) -> Domain:
     return make_domain(cast.hive, "hive.example")
-
-
-@pytest.fixture
-def plain(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmtpSink]:
-    """A server that offers no TLS."""
-    ours = Courier(ehlo_name="localhost", delivery_seconds=5)
-    monkeypatch.setattr(parcels, "_ring", parcels.KeyRing())
-    monkeypatch.setattr(courier, "configured", lambda: ours)
-    with SmtpSink() as sink:
-        monkeypatch.setattr(transports, "configured", lambda: To(sink.port))
-        yield sink
-    ours.pool.close()
 
 
 def deliver(cast: Cast) -> Recipient:
@@ -43,31 +29,31 @@ def deliver(cast: Cast) -> Recipient:
 
 
 def test_without_a_demand_mail_goes_out_as_it_can(
-    cast: Cast, domain: Domain, plain: SmtpSink
+    cast: Cast, domain: Domain, sink: SmtpSink
 ) -> None:
     make_email(cast.hive)
     assert deliver(cast).state == "delivered"
 
 
-def test_a_message_may_demand_tls(cast: Cast, domain: Domain, plain: SmtpSink) -> None:
+def test_a_message_may_demand_tls(cast: Cast, domain: Domain, sink: SmtpSink) -> None:
     make_email(cast.hive, tls="enforced")
     recipient = deliver(cast)
-    assert (recipient.state, plain.messages) == ("deferred", [])
+    assert (recipient.state, sink.messages) == ("deferred", [])
     assert "does not offer STARTTLS" in recipient.reply
 
 
 def test_a_domain_may_demand_tls_and_a_message_does_not_take_it_back(
-    cast: Cast, domain: Domain, plain: SmtpSink
+    cast: Cast, domain: Domain, sink: SmtpSink
 ) -> None:
     with tenant(cast.hive.pk):
         Domain.objects.update(enforces_tls=True)
     make_email(cast.hive, tls="opportunistic")
     assert deliver(cast).state == "deferred"
-    assert plain.messages == []
+    assert sink.messages == []
 
 
 def test_a_demand_slows_the_destination_down_for_nobody(
-    cast: Cast, domain: Domain, plain: SmtpSink
+    cast: Cast, domain: Domain, sink: SmtpSink
 ) -> None:
     make_email(cast.hive, tls="enforced")
     deliver(cast)
@@ -78,15 +64,15 @@ def test_a_demand_slows_the_destination_down_for_nobody(
 def test_a_server_with_tls_gets_what_demands_it(
     cast: Cast,
     domain: Domain,
-    plain: SmtpSink,
+    sink: SmtpSink,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Any,
 ) -> None:
-    with SmtpSink(certificate=Authority(tmp_path).issue("localhost")) as sink:
-        monkeypatch.setattr(transports, "configured", lambda: To(sink.port))
+    with SmtpSink(certificate=Authority(tmp_path).issue("localhost")) as secured:
+        monkeypatch.setattr(transports, "configured", lambda: To(secured.port))
         make_email(cast.hive, tls="enforced")
         assert deliver(cast).state == "delivered"
-        assert sink.messages[0].tls_version
+        assert secured.messages[0].tls_version
 
 
 @pytest.mark.parametrize("tls", ["required", True, "ENFORCED", 1])

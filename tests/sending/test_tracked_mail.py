@@ -1,7 +1,6 @@
 """Tracking and unsubscribe from the request to the bytes on the wire."""
 
 import re
-from collections.abc import Iterator
 from email import message_from_bytes
 from typing import Any
 
@@ -14,29 +13,23 @@ from contacts.models import Origin
 from domains.models import Domain
 from domains.standing import VERIFIED, Finding
 from queensmtp.tenancy import tenant
-from sending import actions, courier, parcels, received_mail, return_port, submissions, transports
-from sending.courier import Courier
+from sending import actions, received_mail, return_port, submissions
 from sending.models import Recipient
 from sending.received_mail import MailRefused
 from tests.factories.cast import Cast, make_domain
 from tests.factories.emails import make_email
 from tests.roles import as_role
-from tests.sending.test_deliver_due import To, records_of
+from tests.sending.deliveries import records_of
 from tests.smtp_sink import SmtpSink
 
 HTML = '<p><a href="https://shop.example/">Shop</a> <a href="{{{UNSUBSCRIBE_URL}}}">Leave</a></p>'
 
 
 @pytest.fixture
-def sink(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmtpSink]:
+def sink(cast: Cast, sink: SmtpSink) -> SmtpSink:
+    """The domain is there before any mail is."""
     make_domain(cast.hive, "hive.example")
-    ours = Courier(ehlo_name="localhost", delivery_seconds=5)
-    monkeypatch.setattr(parcels, "_ring", parcels.KeyRing())
-    monkeypatch.setattr(courier, "configured", lambda: ours)
-    with SmtpSink() as sink:
-        monkeypatch.setattr(transports, "configured", lambda: To(sink.port))
-        yield sink
-    ours.pool.close()
+    return sink
 
 
 def deliver(cast: Cast, sink: SmtpSink, **body: Any) -> dict[str, bytes]:

@@ -15,13 +15,11 @@ from django.test import Client
 
 from queensmtp import bell, sweeping, valkey
 from queensmtp.tenancy import tenant
-from sending import actions, courier, parcels, tasks, transports
-from sending.courier import Courier
+from sending import actions, tasks
 from sending.models import Recipient
 from tests.factories.cast import Cast, make_cast, make_domain
 from tests.factories.keys import bearer, make_key
 from tests.roles import as_role
-from tests.sending.test_deliver_due import To
 from tests.smtp_sink import SmtpSink
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,17 +73,6 @@ def server(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> It
     valkey.client().connection_pool.disconnect()
     valkey.client.cache_clear()
     server.kill()
-
-
-@pytest.fixture
-def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmtpSink]:
-    ours = Courier(ehlo_name="localhost", delivery_seconds=5)
-    monkeypatch.setattr(parcels, "_ring", parcels.KeyRing())
-    monkeypatch.setattr(courier, "configured", lambda: ours)
-    with SmtpSink() as sink:
-        monkeypatch.setattr(transports, "configured", lambda: To(sink.port))
-        yield sink
-    ours.pool.close()
 
 
 def send(client: Client, token: str) -> int:
