@@ -16,7 +16,7 @@ from auditlog.models import Entry, EntryQuerySet, Leaf, LeafQuerySet
 from auditlog.tiles import HEIGHT, WIDTH
 
 # A whole number of tiles.
-STRETCH = 64 * WIDTH
+STRETCH = 16 * WIDTH
 
 
 def count(account_id: UUID, filters: Filters, *, size: int) -> int:

@@ -45,7 +45,7 @@ def check(
         size=head.size,
         root_hash=proofs.encoded(head.root),
         signed_at=head.updated_at,
-        is_signed=_is_signed(account_id, head),
+        is_signed=is_signed(account_id, head),
         checked_count=len(proven),
         unsealed_count=len(entries) - len(proven),
         wrong=[row.entry.id for row in proven if not _is_sound(row, head)],
@@ -65,7 +65,8 @@ def _is_sound(row: Row, head: Head) -> bool:
     )
 
 
-def _is_signed(account_id: UUID, head: Head) -> bool:
+def is_signed(account_id: UUID, head: Head) -> bool:
+    """Whether the head's note is ours and states what the head says."""
     try:
         signed = checkpoints.verify(
             head.note, origin=actions.origin(account_id), public_keys=log_keys.public_keys()

@@ -12,9 +12,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from auditlog import (
-    actions,
-    checkpoints,
-    log_keys,
     merkle,
     proofs,
     qualifiers,
@@ -24,7 +21,6 @@ from auditlog import (
     search,
 )
 from auditlog.audit import sentence_for
-from auditlog.checkpoints import BadCheckpoint
 from auditlog.filters import CURSOR_NAMES, Filters
 from auditlog.forms import FilterForm, SaveViewForm
 from auditlog.models import Entry, Head, Leaf, SavedView
@@ -235,15 +231,5 @@ def _seal(account_id: UUID, entry: Entry) -> Seal | None:
             proof=proof.hashes,
             root=root,
         ),
-        is_signed=_is_signed(account_id, head),
+        is_signed=range_check.is_signed(account_id, head),
     )
-
-
-def _is_signed(account_id: UUID, head: Head) -> bool:
-    try:
-        signed = checkpoints.verify(
-            head.note, origin=actions.origin(account_id), public_keys=log_keys.public_keys()
-        )
-    except BadCheckpoint:
-        return False
-    return (signed.size, signed.root) == (head.size, bytes(head.root))
