@@ -89,6 +89,7 @@ OPERATIONS = {
         body=SENT,
         optional=MAY_BE_LEFT_OUT,
         answer={"id": ID},
+        status=202,
         headers=IDEMPOTENCY,
         errors=(403, 409),
     ),
@@ -99,6 +100,7 @@ OPERATIONS = {
         optional=[f"[].{name}" for name in MAY_BE_LEFT_OUT],
         answer={"data": [{"id": ID}], "errors": [{"index": 1, "message": "`to`: is missing."}]},
         optional_in_answer=("errors",),
+        status=202,
         headers={
             **IDEMPOTENCY,
             "x-batch-validation": "`strict` (all or nothing, the default) or `permissive`.",

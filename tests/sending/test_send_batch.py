@@ -12,6 +12,7 @@ from auditlog.models import Entry
 from contacts import actions as contacts
 from contacts.actions import Wanted
 from contacts.models import Origin
+from queensmtp.api_document import document
 from queensmtp.tenancy import tenant
 from sending.models import IdempotentRequest, Message, Recipient
 from sending.serializers import content_of
@@ -71,6 +72,7 @@ def test_accepts_each_email_in_order_and_stores_it_whole(
     response = post(client, token, [BODY, second])
 
     assert response.status_code == 202, response.content
+    assert "202" in document()["paths"]["/v1/emails/batch"]["post"]["responses"]
     assert set(response.json()) == {"data"}
     with tenant(cast.hive.pk):
         first, other = (Message.objects.get(pk=one["id"]) for one in response.json()["data"])

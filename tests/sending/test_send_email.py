@@ -16,6 +16,7 @@ from apikeys.models import ApiKey
 from apikeys.tokens import Environment, mint
 from auditlog.models import Entry
 from queensmtp import hot
+from queensmtp.api_document import document
 from queensmtp.tenancy import tenant
 from sending.models import IdempotentRequest, Message, Recipient
 from sending.serializers import content_of
@@ -51,6 +52,7 @@ def test_accepts_an_email_and_stores_it_whole(client: Client, cast: Cast, token:
     response = post(client, token, body)
 
     assert response.status_code == 202, response.content
+    assert "202" in document()["paths"]["/v1/emails"]["post"]["responses"]
     assert set(response.json()) == {"id"}
     with tenant(cast.hive.pk):
         message = Message.objects.get(pk=response.json()["id"])
