@@ -5,6 +5,7 @@ hold one domain. DNS is asked outside any transaction; what it said is settled i
 """
 
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,10 +16,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from auditlog import actions as audit
-from domains import actions, judging, lookups, rechecks, rotation, standing, telling
+from domains import actions, judging, lookups, measures, rechecks, rotation, standing, telling
 from domains.audit import Event
 from domains.judging import Judgement
 from domains.lookups import Answer, Question
+from domains.measures import CheckOutcome
 from domains.models import DkimState, Domain, DomainStatus, new_token
 from domains.records import Record
 from domains.standing import Finding, Rules
@@ -35,18 +37,26 @@ LOST = "Another account has proved this name with its own token. Prove it anew t
 
 def check_due(*, now: datetime | None = None) -> int:
     """Check what is due, some at once; how many were claimed."""
-    at = now or timezone.now()
+    at, started_at = now or timezone.now(), time.monotonic()
     claimed = claim(now=at)
     asked = {domain.pk: _records(domain) for domain in claimed}
     answers = lookups.ask_all(_questions(asked.values()))
+    checked = []
     for domain in claimed:
-        judged = _judged(asked[domain.pk], answers)
-        try:
-            settle(domain_id=domain.pk, name=domain.name, judged=judged, now=at)
-        except Exception:
-            # A bug of ours, on this domain: it is tried again, and the others go on.
-            logger.exception("domain_check_failed", extra={"domain_id": str(domain.pk)})
+        outcome = _settle_one(domain, _judged(asked[domain.pk], answers), at)
+        checked.append((outcome, time.monotonic() - started_at))
+    measures.count(checked)
     return len(claimed)
+
+
+def _settle_one(domain: Domain, judged: Mapping[str, Judgement], now: datetime) -> CheckOutcome:
+    try:
+        settled = settle(domain_id=domain.pk, name=domain.name, judged=judged, now=now)
+    except Exception:
+        # A bug of ours, on this domain: it is tried again, and the others go on.
+        logger.exception("domain_check_failed", extra={"domain_id": str(domain.pk)})
+        return CheckOutcome.ERROR
+    return measures.outcome_of(settled, judged)
 
 
 @transaction.atomic

@@ -26,6 +26,8 @@ KEY_PEPPERS = read.numbered_keys("KEY_PEPPERS") if PROCESS == "web" else []
 ENCRYPTION_KEYS = read.numbered_keys("ENCRYPTION_KEYS")
 # Return paths and the links in mails.
 LINK_KEYS = read.numbered_keys("LINK_KEYS")
+# Whoever scrapes `/metrics`.
+METRICS_TOKEN = read.optional_secret("METRICS_TOKEN") if PROCESS == "web" else ""
 # Only the sealer is given this one.
 AUDIT_SIGNING_KEY = read.optional_secret("AUDIT_SIGNING_KEY")
 AUDIT_PUBLIC_KEY = os.environ.get("AUDIT_PUBLIC_KEY", "")
@@ -90,6 +92,7 @@ CELERY_TASK_ROUTES = {
     # Only the worker of this queue can sign.
     "auditlog.tasks.seal": {"queue": "audit"},
     "queensmtp.tasks.*": {"queue": "send"},
+    "queensmtp.tasks.measure": {"queue": "records"},
     "apikeys.tasks.*": {"queue": "send"},
     "accounts.tasks.*": {"queue": "send"},
     "domains.tasks.*": {"queue": "records"},
@@ -126,8 +129,17 @@ SWEEPS = {
         ("apikeys.tasks.remind_of_expiry", 300.0),
         ("apikeys.tasks.compare_rows", 900.0),
         ("domains.tasks.check_due", 2.0),
+        ("queensmtp.tasks.measure", 15.0),
     ],
 }
+
+# What `/metrics` tells of tables: each measured by a worker, and all of it shown together.
+MEASUREMENTS = [
+    "auditlog.measures.now_unsealed",
+    "webhooks.measures.now_pending",
+    "domains.measures.now_standing",
+    "sending.measures.now_queued",
+]
 
 # --- Applications and middleware ---------------------------------------------------------------
 
@@ -429,6 +441,11 @@ if MODE == "production":
         ("DELIVERY_TRANSPORT", DELIVERY_TRANSPORT == "inbox", "set it to mx or relay"),
         ("DELIVERY_PRIVATE_MX", DELIVERY_PRIVATE_MX, "unset it"),
         ("SECRET_KEY", len(SECRET_KEY) < 40, "use at least 40 random characters"),
+        (
+            "METRICS_TOKEN",
+            0 < len(METRICS_TOKEN) < 32,
+            "use at least 32 random characters, or unset it",
+        ),
         ("LINKS_URL", not LINKS_URL.startswith("https://"), "begin it with https://"),
         ("ALLOWED_HOSTS", "*" in ALLOWED_HOSTS, "name your hosts"),
         (

@@ -7,7 +7,14 @@ from apikeys import urls as apikeys
 from auditlog import urls as auditlog
 from contacts import urls as contacts
 from domains import urls as domains
-from queensmtp import api_document, api_reference, docs_views, error_views, health
+from queensmtp import (
+    api_document,
+    api_reference,
+    docs_views,
+    error_views,
+    health,
+    metrics_views,
+)
 from sending import urls as sending
 from webhooks import urls as webhooks
 
@@ -34,6 +41,7 @@ console_urlpatterns = [
 urlpatterns = [
     path("livez", health.live),
     path("readyz", health.ready),
+    path("metrics", metrics_views.page),
     path("v1/", include(api_urlpatterns)),
     path(".well-known/", include(auditlog.well_known_urlpatterns)),
     path("docs", docs_views.index, name="docs"),

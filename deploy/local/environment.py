@@ -13,7 +13,7 @@ from deploy.local.ports import Ports
 
 DATABASE_URLS = ("DATABASE_URL", "DATABASE_WORKER_URL", "DATABASE_OWNER_URL")
 # What only some processes are given.
-NARROW = ("KEY_PEPPERS", "AUDIT_SIGNING_KEY")
+NARROW = ("KEY_PEPPERS", "AUDIT_SIGNING_KEY", "METRICS_TOKEN")
 # What belongs to the shell that typed `make` and would mislead our Python.
 NOT_INHERITED = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")
 
@@ -90,6 +90,11 @@ def of_process(
         case "owner":
             return {**own, "DATABASE_OWNER_URL": addresses.owner}
     raise ValueError(kind)
+
+
+def of_https(checkout: Checkout, environ: Mapping[str, str]) -> dict[str, str]:
+    """The token of /metrics, for the one process that asks for it."""
+    return _secret("METRICS_TOKEN", checkout, environ)
 
 
 def of_sealer(checkout: Checkout, environ: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from deploy.local.certificates import LocalTls
 from deploy.local.checkout import Checkout
-from deploy.local.environment import of_sealer
+from deploy.local.environment import of_https, of_sealer
 from deploy.local.ports import HOST, Port, Ports
 
 WEB_PROCESSES = 2
@@ -43,7 +43,12 @@ def all_programs(
     sealer = of_sealer(checkout, environ)
     manage = (str(checkout.python), str(checkout.root / "manage.py"))
     return [
-        Program("web", granian(checkout, ports, tls), ports=(ports.https,)),
+        Program(
+            "web",
+            granian(checkout, ports, tls),
+            ports=(ports.https,),
+            environment=of_https(checkout, environ),
+        ),
         Program("inbox", (*manage, "inbox"), ports=(ports.inbox,)),
         # The worker role reads the public keys of every account.
         Program("dns", (*manage, "demo_dns"), "worker", ports=(ports.dns,)),

@@ -19,6 +19,7 @@ def ensure(folder: Path) -> None:
     make_once(folder / "key_peppers", f"1:{random_key()}")
     make_once(folder / "encryption_keys", f"1:{random_key()}")
     make_once(folder / "link_keys", f"1:{random_key()}")
+    make_once(folder / "metrics_token", secrets.token_urlsafe(32))
     make_once(folder / AUDIT_SIGNING_KEY, random_key())
 
 

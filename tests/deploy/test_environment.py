@@ -38,6 +38,13 @@ def test_only_the_sealer_is_given_the_log_key(checkout: Checkout) -> None:
         assert given == {"worker-audit"}
 
 
+def test_only_the_https_port_is_given_the_metrics_token(checkout: Checkout) -> None:
+    typed = {"METRICS_TOKEN": "typed in the shell"}
+    for environ in ({}, typed):
+        found = environments(checkout, environ).items()
+        assert {name for name, env in found if any("METRICS" in key for key in env)} == {"web"}
+
+
 def test_each_process_knows_one_database_role(checkout: Checkout) -> None:
     everything = dict.fromkeys(ROLES, "postgres://typed-in-the-shell")
     for env in environments(checkout, everything).values():

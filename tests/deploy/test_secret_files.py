@@ -13,7 +13,10 @@ def test_secrets_are_made_once_and_stay(tmp_path: Path) -> None:
     before = {path.name: path.read_text() for path in tmp_path.iterdir()}
     secret_files.ensure(tmp_path)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before
-    assert set(before) == {"secret_key", "key_peppers", "encryption_keys", "audit_signing_key"}
+    assert set(before) == {
+        *("secret_key", "key_peppers", "encryption_keys", "link_keys", "audit_signing_key"),
+        "metrics_token",
+    }
 
 
 def test_nobody_else_can_read_them(tmp_path: Path) -> None:
