@@ -16,6 +16,7 @@ class Event(StrEnum):
     MFA_REMOVED = "user.mfa_removed"
     MFA_FAILED = "user.mfa_failed"
     RECOVERY_CODES_RENEWED = "user.recovery_codes_renewed"
+    RECOVERY_CODES_SHOWN = "user.recovery_codes_shown"
     ACCOUNT_ENTERED = "user.account_entered"
     PROFILE_CHANGED = "user.profile_changed"
     ACCESS_REFUSED = "user.access_refused"
@@ -36,6 +37,7 @@ SENTENCES: dict[str, str] = {
     Event.MFA_REMOVED: "removed a second factor",
     Event.MFA_FAILED: "failed the second factor",
     Event.RECOVERY_CODES_RENEWED: "renewed their recovery codes",
+    Event.RECOVERY_CODES_SHOWN: "looked at their recovery codes for the first time",
     Event.PROFILE_CHANGED: "changed their name or time zone",
     Event.ACCOUNT_ENTERED: "switched to the account {target}",
     Event.ACCESS_REFUSED: "was refused {target}, which their role does not open",

@@ -68,6 +68,20 @@ def authenticator_added(instance: Authenticator, created: bool, **_: Any) -> Non
         _record(context.request, instance.user, Event.MFA_ADDED, changes=changes)
 
 
+@receiver(post_save, sender=Authenticator)
+def recovery_codes_shown(
+    instance: Authenticator, created: bool, update_fields: frozenset[str] | None, **_: Any
+) -> None:
+    """allauth keeps when they were first shown, in a save of their data alone."""
+    is_seen = not created and update_fields == frozenset({"data"})
+    if (
+        is_seen
+        and context.request is not None
+        and instance.type == Authenticator.Type.RECOVERY_CODES
+    ):
+        _record(context.request, instance.user, Event.RECOVERY_CODES_SHOWN)
+
+
 @receiver(post_delete, sender=Authenticator)
 def authenticator_removed(instance: Authenticator, **_: Any) -> None:
     if context.request is None or instance.type == Authenticator.Type.RECOVERY_CODES:
