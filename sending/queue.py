@@ -13,12 +13,10 @@ from uuid import UUID
 
 from django.db import connection
 
-# Accounts with something due are found by hopping through their index, one probe each, and get
-# equal shares, in random order: neither a flood nor a small id comes first. The scan of one
-# account is bounded, since it may have to step over what waits for a crowded destination.
-# MATERIALIZED: a plan that ran `due` twice would claim more than it returns.
-CLAIM = """
-WITH RECURSIVE busy AS (
+# Accounts with mail that waits, each with its oldest due time, are found by hopping through their
+# index, one probe each.
+BUSY = """
+busy AS (
     (SELECT account_id, due_at FROM sending_recipient
      WHERE state IN ('deferred', 'in_doubt', 'queued') ORDER BY account_id, due_at LIMIT 1)
     UNION ALL
@@ -27,7 +25,15 @@ WITH RECURSIVE busy AS (
         WHERE r.state IN ('deferred', 'in_doubt', 'queued') AND r.account_id > busy.account_id
         ORDER BY r.account_id, r.due_at LIMIT 1
     ) AS next
-), ready AS MATERIALIZED (
+)
+"""
+
+# Accounts with something due get equal shares, in random order: neither a flood nor a small id
+# comes first. The scan of one account is bounded, since it may have to step over what waits for a
+# crowded destination.
+# MATERIALIZED: a plan that ran `due` twice would claim more than it returns.
+CLAIM = f"""
+WITH RECURSIVE {BUSY}, ready AS MATERIALIZED (
     SELECT account_id, ceil(%(limit)s / count(*) OVER ()::numeric)::int AS share
     FROM busy WHERE due_at <= %(now)s ORDER BY random() LIMIT %(limit)s
 ), due AS MATERIALIZED (
