@@ -1,6 +1,5 @@
 """/metrics"""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,14 +9,12 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from domains import checking
 from domains.measures import CheckOutcome
 from domains.models import Domain, DomainStatus
 from queensmtp import metrics, tasks
 from queensmtp.tenancy import tenant
 from sending import queue
 from sending.models import Recipient
-from tests.domains.zone import Zone, serving
 from tests.factories.cast import Cast, make_domain
 from tests.factories.emails import make_email
 from tests.factories.keys import make_key
@@ -28,20 +25,11 @@ pytestmark = pytest.mark.django_db
 
 TOKEN = "a-token-of-the-operator-0123456789"
 NAME = "hive.example"
-OUTCOMES = "queensmtp_domain_checks_total"
 
 
 @pytest.fixture(autouse=True)
 def _token(settings: Any) -> None:
     settings.METRICS_TOKEN = TOKEN
-
-
-@pytest.fixture
-def zone(settings: Any) -> Iterator[Zone]:
-    zone = Zone()
-    with serving(zone) as port:
-        settings.DOMAIN_DNS_RESOLVERS, settings.DOMAIN_DNS_PORT = ["127.0.0.1"], port
-        yield zone
 
 
 def ask(client: Client, authorization: str | None = f"Bearer {TOKEN}") -> Any:
@@ -61,14 +49,6 @@ def scrape(client: Client) -> dict[tuple[str, str], float]:
 def measure() -> None:
     with as_role("worker"):
         tasks.measure()
-
-
-def check_now(domain: Domain) -> None:
-    at = timezone.now()
-    with tenant(domain.account_id):
-        Domain.objects.filter(pk=domain.pk).update(check_due_at=at)
-    with as_role("worker"):
-        assert checking.check_due(now=at) == 1
 
 
 def test_the_operator_reads_what_prometheus_can_read(client: Client) -> None:
@@ -112,36 +92,6 @@ def test_without_a_token_in_the_settings_there_is_no_such_page(
 def test_it_is_only_read(client: Client) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     assert client.post("/metrics", headers=headers, secure=True).status_code in (403, 405)
-
-
-def test_a_check_counts_once_by_its_outcome(client: Client, cast: Cast, zone: Zone) -> None:
-    domain = make_domain(cast.hive, NAME, verified=False)
-    before = scrape(client)
-
-    check_now(domain)
-    zone.publish(domain)
-    check_now(domain)
-    zone.broken.add(f"_queensmtp.{NAME}")
-    check_now(domain)
-
-    after = scrape(client)
-    grown = {key[1]: after[key] - before[key] for key in after if key[0] == OUTCOMES}
-    assert grown == {"incomplete": 1, "verified": 1, "unanswered": 1, "removed": 0, "error": 0}
-    name = "queensmtp_domain_check_seconds"
-    assert after[f"{name}_count", ""] - before[f"{name}_count", ""] == 3
-    assert after[f"{name}_bucket", "+Inf"] - before[f"{name}_bucket", "+Inf"] == 3
-    assert after[f"{name}_sum", ""] > before[f"{name}_sum", ""]
-
-
-def test_a_check_that_fails_by_a_bug_of_ours_counts_as_an_error(
-    client: Client, cast: Cast, zone: Zone, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    domain, before = make_domain(cast.hive, NAME, verified=False), scrape(client)
-    monkeypatch.setattr(checking, "settle", lambda **_: 1 / 0)
-
-    check_now(domain)
-
-    assert scrape(client)[OUTCOMES, "error"] - before[OUTCOMES, "error"] == 1
 
 
 def test_what_stands_is_told_of_all_accounts_together(client: Client, cast: Cast) -> None:
@@ -195,10 +145,9 @@ def test_measuring_twice_changes_nothing_but_the_time(client: Client, cast: Cast
     assert differing <= {metrics.MEASURED_AT, "queensmtp_oldest_due_seconds"}
 
 
-def test_no_label_holds_what_a_customer_chose(client: Client, cast: Cast, zone: Zone) -> None:
-    domain = make_domain(cast.hive, NAME)
+def test_no_label_holds_what_a_customer_chose(client: Client, cast: Cast) -> None:
+    make_domain(cast.hive, NAME)
     make_email(cast.hive, to=["ann@wasp.example"])
-    check_now(domain)
     measure()
     with as_role("worker"), connection.cursor() as cursor:
         # Even if a worker wrote such a row, it is not in the closed list.
