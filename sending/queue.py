@@ -13,6 +13,8 @@ from uuid import UUID
 
 from django.db import connection
 
+from queensmtp import hot
+
 # Accounts with mail that waits, each with its oldest due time, are found by hopping through their
 # index, one probe each.
 BUSY = """
@@ -156,9 +158,7 @@ def claim(
         "scan": max(SCAN_LIMIT, limit),
         "crowded": list(crowded),
     }
-    with connection.cursor() as cursor:
-        cursor.execute(CLAIM, parameters)
-        return [Claimed(*row) for row in cursor.fetchall()]
+    return [Claimed(*row) for row in hot.fetch_all(CLAIM, parameters)]
 
 
 def expire(*, limit: int, now: datetime) -> list[Lost]:
@@ -187,8 +187,7 @@ def put_back(claims: Sequence[PutBack]) -> None:
         [one.due_at for one in claims],
         [one.reason for one in claims],
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(PUT_BACK, columns)
+    hot.execute(PUT_BACK, columns)
 
 
 def report(reports: Sequence[Report]) -> set[UUID]:
@@ -209,6 +208,5 @@ def report(reports: Sequence[Report]) -> set[UUID]:
         )
         for one in reports
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(REPORT, [list(column) for column in zip(*columns, strict=True)])
-        return {row[0] for row in cursor.fetchall()}
+    rows = hot.fetch_all(REPORT, [list(column) for column in zip(*columns, strict=True)])
+    return {id for (id,) in rows}

@@ -26,10 +26,15 @@ ENDPOINTS_MAX = 50
 # --- Events in ---------------------------------------------------------------------------------
 
 
-def enqueue(*, account_id: UUID, events: Sequence[WebhookEvent]) -> None:
-    """Write deliveries for every enabled endpoint that asked, in the caller's transaction."""
+def enqueue(*, account_id: UUID, events: Iterable[WebhookEvent]) -> None:
+    """Write deliveries for every enabled endpoint that asked, in the caller's transaction.
+
+    The events are not looked at where there is no endpoint.
+    """
     told = Endpoint.objects.told(timezone.now()).filter(account_id=account_id)
     endpoints = list(told.only("id", "events", "listening_until"))
+    if not endpoints:
+        return
     rows = [
         delivery_of(event, account_id=account_id, endpoint=endpoint)
         for event in events
