@@ -25,7 +25,7 @@ from django.utils import timezone  # noqa: E402
 
 from auditlog import actions, exporting  # noqa: E402
 from auditlog.models import Export  # noqa: E402
-from benchmarks import audit_filler  # noqa: E402
+from benchmarks import audit_filler, databases  # noqa: E402
 from queensmtp.actors import system_actor  # noqa: E402
 from queensmtp.tenancy import tenant  # noqa: E402
 
@@ -51,13 +51,13 @@ def copy_to(path: Path) -> tuple[int, int, float]:
 
 
 def export(format: str, *, proofs: bool) -> tuple[int, int, float]:
-    audit_filler.take_role("app")
+    databases.take_role("app")
     by = system_actor(audit_filler.ACCOUNT, "benchmark")
     with tenant(audit_filler.ACCOUNT):
         asked = exporting.request(
             by=by, format=format, query={"reads": ["true"]}, with_proofs=proofs
         )
-    audit_filler.take_role("worker")
+    databases.take_role("worker")
     actions.seal_all(now=timezone.now())
     started = time.perf_counter()
     exporting.export_due()
@@ -100,10 +100,10 @@ def main() -> None:
     total, rounds = (20_000, 1) if chosen.quick else (chosen.entries, chosen.rounds)
     print(f"{total:,} entries, nine tenths of one account")
     audit_filler.fill(total)
-    audit_filler.take_role("worker")
+    databases.take_role("worker")
     actions.seal_all(now=timezone.now())
     audit_filler.vacuumed()
-    audit_filler.take_role("worker")
+    databases.take_role("worker")
     with tempfile.TemporaryDirectory() as folder:
         settings.AUDIT_EXPORT_DIR = Path(folder)
         measure(rounds, Path(folder))

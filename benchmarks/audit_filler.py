@@ -6,16 +6,14 @@ sealer seals them and the real exporter proves them. Neighbours in time stay nei
 address; one key was used in the first week only.
 """
 
-import os
 import time
 from datetime import timedelta
 from uuid import UUID
 
-import psycopg
-from django.core.management import call_command
-from django.db import connection, connections
+from django.db import connection
 from django.utils import timezone
-from psycopg import sql
+
+from benchmarks import databases
 
 DATABASE = "queensmtp_bench_audit"
 ACCOUNT = UUID("0199beef-0000-7000-8000-000000000001")
@@ -83,38 +81,29 @@ INSERT INTO auditlog_pending SELECT id, account_id, sha256('\\x00'::bytea || con
 
 def fill(total: int) -> None:
     """Make the database, unless it holds so many entries already; the connection is `app`'s."""
-    _create_database()
-    _connect("DATABASE_OWNER_URL", "owner")
-    call_command("migrate", verbosity=0)
-    _connect("DATABASE_ADMIN_URL", "worker")
+    databases.ensure(DATABASE)
+    databases.take_role("worker")
     have = _scalar("SELECT count(*) FROM auditlog_entry")
     if have < total:
         started = time.perf_counter()
         _insert(have, total)
         print(f"  {total - have:,} entries inserted in {time.perf_counter() - started:.0f} s")
-    take_role("owner")
+    databases.take_role("owner")
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE auditlog_entry")
-    take_role("app")
+    databases.take_role("app")
 
 
 def vacuumed() -> None:
     """What autovacuum does in time: the benchmark does not wait for it."""
-    take_role("owner")
+    databases.take_role("owner")
     with connection.cursor() as cursor:
         cursor.execute("VACUUM (ANALYZE) auditlog_entry, auditlog_posting, auditlog_leaf")
-    take_role("app")
-
-
-def take_role(role: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET ROLE {role}")
+    databases.take_role("app")
 
 
 def drop() -> None:
-    connections.close_all()
-    with psycopg.connect(_server_url(), autocommit=True) as server:
-        server.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(DATABASE)))
+    databases.drop(DATABASE)
 
 
 def start_of(total: int) -> tuple[object, timedelta]:
@@ -140,31 +129,6 @@ def _insert(have: int, total: int) -> None:
                     "other": OTHER,
                 },
             )
-
-
-def _create_database() -> None:
-    with psycopg.connect(_server_url(), autocommit=True) as server:
-        found = server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
-        if found.fetchone() is None:
-            create = sql.SQL("CREATE DATABASE {} OWNER owner").format(sql.Identifier(DATABASE))
-            server.execute(create)
-
-
-def _connect(variable: str, role: str) -> None:
-    """Work in the benchmark's database from here on, as a role."""
-    from queensmtp import configuration  # Django is set up by then.
-
-    settings = configuration.database(variable)
-    connection.close()
-    for name in ("USER", "PASSWORD", "HOST", "PORT"):
-        connection.settings_dict[name] = settings[name]
-    connection.settings_dict["NAME"] = DATABASE
-    options = {} if role == settings["USER"] else {"options": f"-c role={role}"}
-    connection.settings_dict["OPTIONS"] = {"prepare_threshold": 5, **options}
-
-
-def _server_url() -> str:
-    return os.environ["DATABASE_ADMIN_URL"].replace("postgres://", "postgresql://", 1)
 
 
 def _scalar(query: str) -> int:

@@ -13,8 +13,15 @@ from queensmtp import configuration
 def create(name: str) -> None:
     """An empty, migrated database. Afterwards the connection works as `app`."""
     drop(name)
+    ensure(name)
+
+
+def ensure(name: str) -> None:
+    """The same, but what is in the database already stays."""
     with _server() as server:
-        server.execute(sql.SQL("CREATE DATABASE {} OWNER owner").format(sql.Identifier(name)))
+        if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            create_it = sql.SQL("CREATE DATABASE {} OWNER owner")
+            server.execute(create_it.format(sql.Identifier(name)))
     connect("DATABASE_OWNER_URL", name)
     call_command("migrate", verbosity=0)
     connect("DATABASE_ADMIN_URL", name)
