@@ -133,13 +133,15 @@ class Courier:
         recipients: Sequence[str],
         message: bytes,
         smtputf8: bool = False,
+        deadline: Deadline | None = None,
     ) -> list[Outcome]:
         """One outcome for each recipient, in their order, from the first route that talks to us.
 
-        Raises TemporaryFailure when none does: nothing was delivered to anybody.
+        The deadline is that of the whole, the look-up of the routes included. Raises
+        TemporaryFailure when no route talks to us: nothing was delivered to anybody.
         """
         envelope = Envelope(return_path, recipients, smtputf8)
-        deadline = Deadline.after(self.delivery_seconds)
+        deadline = deadline or Deadline.after(self.delivery_seconds)
         problem: Exception | None = None
         for route in routes:
             try:

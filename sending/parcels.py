@@ -29,6 +29,7 @@ from sending.letters import Headers, Letter
 from sending.mime import Content
 from sending.models import Message
 from sending.queue import Claimed
+from sending.smtp_client import Deadline
 from sending.states import State
 from sending.submissions import Sealed
 from sending.suppressed import Stops
@@ -207,11 +208,15 @@ def _deliver(
     recipients = [one.address for one in parcel.claimed]
     if _is_for_sandbox(parcel):
         return [sandbox.outcome(one.address, attempt=one.attempt) for one in parcel.claimed]
+    carrier = courier.configured()
+    # Begun before DNS is asked: what that takes is taken from the delivery, not from the lease.
+    deadline = Deadline.after(carrier.delivery_seconds)
     found = strict_transport.configured().bind(
         parcel.domain, transports.configured().routes(parcel.domain)
     )
-    return courier.configured().deliver(
+    return carrier.deliver(
         routes.demanding_tls(found) if demands_tls else found,
+        deadline=deadline,
         return_path=_return_path(parcel),
         recipients=recipients,
         message=signed,

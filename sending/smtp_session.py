@@ -25,6 +25,8 @@ AUTH_LINE_LIMIT = 12_288
 ERRORS_LIMIT = 20
 # Commands that lead nowhere, between two messages.
 IDLE_COMMANDS_LIMIT = 500
+# Senders and recipients that the mailroom does not take, between two messages that it takes.
+REFUSALS_LIMIT = 200
 LOGIN_FAILURES_LIMIT = 3
 HANDSHAKE_SECONDS = 10.0
 GOODBYE_SECONDS = 5.0
@@ -70,6 +72,7 @@ class Session(asyncio.Protocol):
         self.timer: asyncio.TimerHandle | None = None
         self.error_count = 0
         self.idle_command_count = 0
+        self.refusal_count = 0
         self.login_failures = 0
 
     # The connection
@@ -265,7 +268,7 @@ class Session(asyncio.Protocol):
     async def _mail(self, envelope: Envelope) -> None:
         refusal = await self.mailroom.refuse_sender(envelope, self.client)
         if refusal:
-            self._say(refusal)
+            self._refuse(refusal)
         else:
             self.envelope = envelope
             self._say("250 2.1.0 Ok")
@@ -298,7 +301,7 @@ class Session(asyncio.Protocol):
     async def _rcpt(self, address: str, envelope: Envelope) -> None:
         refusal = await self.mailroom.refuse_recipient(address, envelope, self.client)
         if refusal:
-            self._say(refusal)
+            self._refuse(refusal)
         else:
             if address not in envelope.recipients:
                 envelope.recipients.append(address)
@@ -343,7 +346,10 @@ class Session(asyncio.Protocol):
 
     async def _take(self, envelope: Envelope, content: bytes) -> None:
         self.idle_command_count = 0
-        self._say(await self.mailroom.take(envelope, content, self.client))
+        reply = await self.mailroom.take(envelope, content, self.client)
+        if reply.startswith("2"):
+            self.refusal_count = 0
+        self._say(reply)
 
     def _too_large(self) -> str:
         return f"552 5.3.4 A message has at most {self.port.limits.message_bytes} bytes"
@@ -425,6 +431,14 @@ class Session(asyncio.Protocol):
         self.error_count += 1
         if self.error_count > ERRORS_LIMIT:
             self._end("421 4.7.0 Too many errors")
+        else:
+            self._say(reply)
+
+    def _refuse(self, reply: str) -> None:
+        """The mailroom's refusal, which an honest list of recipients may bring now and then."""
+        self.refusal_count += 1
+        if self.refusal_count > REFUSALS_LIMIT:
+            self._end("421 4.7.0 Too much that is not taken")
         else:
             self._say(reply)
 

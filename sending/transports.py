@@ -1,6 +1,7 @@
 """The three ways out, behind one seam: the local inbox, a relay, the recipient's own MX."""
 
 import random
+import time
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -17,6 +18,8 @@ from queensmtp.errors import DeliveryFailure, PermanentFailure, TemporaryFailure
 from sending.routes import Login, Route, Tls, Transport
 
 DNS_SECONDS = 10.0
+# All look-ups for one domain together: part of what a delivery may take.
+ROUTES_SECONDS = 30.0
 HOSTS_LIMIT = 8
 ADDRESSES_LIMIT = 8
 SMTP_PORT = 25
@@ -89,9 +92,10 @@ class DirectMx:
         """The exchangers in order of preference, each with the addresses that may be dialled."""
         routes = []
         problems: list[DeliveryFailure] = []
-        for host in self._hosts(domain):
+        ends_at = time.monotonic() + ROUTES_SECONDS
+        for host in self._hosts(domain, ends_at):
             try:
-                addresses = self._addresses(host)
+                addresses = self._addresses(host, ends_at)
             except DeliveryFailure as problem:
                 problems.append(problem)
             else:
@@ -103,8 +107,8 @@ class DirectMx:
         # One exchanger that may be found later is reason enough to wait.
         raise min(problems, key=lambda problem: isinstance(problem, PermanentFailure))
 
-    def _hosts(self, domain: str) -> list[str]:
-        records = self._lookup(domain, "MX")
+    def _hosts(self, domain: str, ends_at: float) -> list[str]:
+        records = self._lookup(domain, "MX", ends_at)
         if records is None:
             raise PermanentFailure(f"The domain {domain} does not exist.", reason="no_such_domain")
         exchangers = [(record.preference, random.random(), record.exchange) for record in records]
@@ -115,11 +119,11 @@ class DirectMx:
         # RFC 5321 5.1: without an MX the domain is its own exchanger.
         return [host.lower() for host in ordered if host != "."][:HOSTS_LIMIT] or [domain]
 
-    def _addresses(self, host: str) -> tuple[str, ...]:
+    def _addresses(self, host: str, ends_at: float) -> tuple[str, ...]:
         """What may be dialled; the literals, so that what was checked is what is dialled."""
         found = []
         for kind in ("AAAA", "A"):
-            found += [str(record.address) for record in self._lookup(host, kind) or ()]
+            found += [str(record.address) for record in self._lookup(host, kind, ends_at) or ()]
         allowed = [one for one in found if self.allow_private or _is_public(one)]
         if allowed:
             return tuple(allowed[:ADDRESSES_LIMIT])
@@ -127,11 +131,14 @@ class DirectMx:
             raise PermanentFailure(f"{host} has no public address.", reason="mx_not_public")
         raise PermanentFailure(f"The mail exchanger {host} does not exist.", reason="no_mx")
 
-    def _lookup(self, name: str, kind: str) -> Sequence[Any] | None:
+    def _lookup(self, name: str, kind: str, ends_at: float) -> Sequence[Any] | None:
         """The records; empty when there is none of that kind; None when there is no such name."""
+        seconds = min(DNS_SECONDS, ends_at - time.monotonic())
+        if seconds <= 0:
+            raise TemporaryFailure(f"DNS takes too long to answer for {name}.", reason="dns")
         try:
             answer = self.resolver.resolve(
-                f"{name}.", dns.rdatatype.from_text(kind), lifetime=DNS_SECONDS, search=False
+                f"{name}.", dns.rdatatype.from_text(kind), lifetime=seconds, search=False
             )
         except dns.resolver.NXDOMAIN:
             return None

@@ -1,5 +1,6 @@
 """The send worker: claim, build, sign, deliver, record. It runs as role `worker`."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +13,9 @@ from domains.models import DkimKey, Domain
 from queensmtp import crypto
 from queensmtp.actors import system_actor
 from queensmtp.tenancy import tenant
-from sending import actions, mime, queue, serializers, transports
+from sending import actions, courier, mime, queue, serializers, transports
 from sending.models import DeliveryEvent, Message, Recipient
+from sending.routes import Route
 from tests.factories.cast import Cast, make_domain
 from tests.factories.emails import make_email
 from tests.factories.keys import make_key
@@ -136,6 +138,26 @@ def test_an_unreachable_server_defers(
 
     assert of_hive(cast)[0].state == "deferred"
     assert deliver_due() == 0
+
+
+def test_what_dns_takes_is_taken_from_the_delivery(
+    cast: Cast, domain: Domain, sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a slow look-up before a slow delivery would outlive the lease."""
+
+    class Slow(To):
+        def routes(self, domain: str) -> tuple[Route, ...]:
+            time.sleep(0.3)
+            return super().routes(domain)
+
+    monkeypatch.setattr(courier.configured(), "delivery_seconds", 0.2)
+    monkeypatch.setattr(transports, "configured", lambda: Slow(sink.port))
+    make_email(cast.hive)
+    deliver_due()
+
+    (recipient,) = of_hive(cast)
+    assert (recipient.state, sink.messages) == ("deferred", [])
+    assert "too long" in recipient.reply
 
 
 def test_what_is_too_old_is_given_up(

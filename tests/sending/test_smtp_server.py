@@ -206,6 +206,17 @@ def test_endless_errors_end_the_connection(open_port: int) -> None:
     talk.hold("C: XYZZY\nS: 421 .*\nCLOSED")
 
 
+def test_endless_refusals_end_the_connection(
+    open_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp_session, "REFUSALS_LIMIT", 3)
+    talk = conversation(open_port)
+    talk.hold("C: MAIL FROM:<a@hive.example>\nS: 250 .*")
+    for _ in range(3):
+        talk.hold("C: RCPT TO:<nobody>\nS: 550 .*")
+    talk.hold("C: RCPT TO:<nobody>\nS: 421 .*\nCLOSED")
+
+
 def test_the_silent_and_the_slow_are_sent_away(tls: ssl.SSLContext, ledger: Ledger) -> None:
     limits = Limits(20_000, idle_seconds=0.3, content_seconds=0.5)
     with running(Port("localhost", limits, tls=tls), ledger) as number:

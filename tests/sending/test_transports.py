@@ -1,3 +1,5 @@
+import socket
+import time
 from collections.abc import Iterator
 
 import dns.resolver
@@ -6,6 +8,7 @@ from dnslib import AAAA, MX, QTYPE, RCODE, RR, A, DNSRecord
 from dnslib.server import DNSHandler
 
 from queensmtp.errors import DeliveryFailure, PermanentFailure, TemporaryFailure
+from sending import transports
 from sending.routes import Login, Tls
 from sending.transports import DirectMx, LocalInbox, Relay
 from tests.outbound.dns_server import ScriptedZone, serving
@@ -99,6 +102,24 @@ def test_a_domain_that_cannot_get_mail_fails_for_good(
 @pytest.mark.parametrize("domain", ["servfail.example", "flaky.example"])
 def test_a_broken_name_server_is_waited_for(mx: DirectMx, domain: str) -> None:
     assert isinstance(failure_of(mx, domain), TemporaryFailure)
+
+
+def test_name_servers_that_hang_take_no_longer_than_the_whole_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A domain of many exchangers, none of which DNS tells of: the lease must outlive it."""
+    monkeypatch.setattr(transports, "ROUTES_SECONDS", 1.0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers, resolver.port = ["127.0.0.1"], silent.getsockname()[1]
+        began = time.monotonic()
+        failure = failure_of(DirectMx(resolver), "hang.example")
+        assert time.monotonic() - began < 3
+        mx = DirectMx(resolver)
+        with pytest.raises(TemporaryFailure):
+            mx._lookup("late.example", "A", time.monotonic() - 1)
+    assert isinstance(failure, TemporaryFailure)
 
 
 @pytest.mark.parametrize("domain", ["mixed.example", "half.example"])
