@@ -269,7 +269,7 @@ def test_a_server_that_hangs_up_before_the_dot_leaves_the_message_for_later(
     courier: Courier, stage: str
 ) -> None:
     with SmtpSink(Script(hang_up_at=stage)) as sink, pytest.raises(TemporaryFailure):
-        deliver(courier, route(sink.port))
+        deliver(courier, route(sink.port), message=LARGE)
     assert sink.connections == 1
 
 
