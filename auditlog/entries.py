@@ -243,6 +243,17 @@ def private_hash(personal: Personal, salt: bytes) -> bytes:
     return sha256(salt + canonical.encode(fields)).digest()
 
 
+def has_personal_data(personal: Personal) -> bool:
+    """Tell whether any field stands that an erasure empties."""
+    texts = (
+        personal.actor_label,
+        personal.target_label,
+        personal.user_agent,
+        personal.client_request_id,
+    )
+    return any(texts) or personal.ip is not None or personal.changes != {}
+
+
 def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 

@@ -12,6 +12,8 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Value
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from auditlog import actions, filters, indexing, postings, search
@@ -136,7 +138,9 @@ def _prune_some(account_id: UUID, before: datetime) -> int:
         cursor.execute("SELECT auditlog_prune(%s, %s, %s)", [account_id, before, PRUNED_AT_ONCE])
         deleted = int(cursor.fetchone()[0])
     if deleted:
-        Retention.objects.filter(account_id=account_id).update(pruned_before=before)
+        # Days that were raised since reach less far back, and what went is still gone.
+        furthest = Greatest("pruned_before", Value(before))
+        Retention.objects.filter(account_id=account_id).update(pruned_before=furthest)
         actions.record(
             by=system_actor(account_id, "retention"),
             event=Event.ENTRIES_PRUNED,

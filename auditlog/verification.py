@@ -2,17 +2,26 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from uuid import UUID
 
 from django.utils import timezone
 
-from auditlog import actions, checkpoints, entries, log_keys, merkle
+from auditlog import actions, checkpoints, entries, filters, log_keys, merkle, retention
 from auditlog.checkpoints import BadCheckpoint
 from auditlog.cosignatures import WitnessKey
 from auditlog.merkle import Frontier
-from auditlog.models import Checkpoint, Cosignature, Entry, Head, Leaf, Pending, Tile
+from auditlog.models import (
+    Checkpoint,
+    Cosignature,
+    Entry,
+    Head,
+    Leaf,
+    Pending,
+    Retention,
+    Tile,
+)
 from auditlog.tiles import WIDTH, packed_tile
 from auditlog.tiles import Tile as PackedTile
 from queensmtp.ids import timestamp_of
@@ -39,6 +48,8 @@ class _Walk:
 
     account_id: UUID
     published: dict[int, Checkpoint]
+    # Entries with older ids may be gone.
+    kept_since: datetime
     frontier: Frontier = field(default_factory=Frontier)
     # Hashes of each level that no full tile holds yet.
     edges: dict[int, list[bytes]] = field(default_factory=dict)
@@ -55,9 +66,9 @@ def verify(account_id: UUID) -> list[Finding]:
 
 def _findings(account_id: UUID) -> Iterator[Finding]:
     published = {each.size: each for each in Checkpoint.objects.filter(account_id=account_id)}
-    walk = _Walk(account_id=account_id, published=published)
+    walk = _Walk(account_id, published, kept_since=_kept_since(account_id))
     for leaves in _batches(account_id):
-        yield from _check_contents(account_id, leaves)
+        yield from _check_contents(walk, leaves)
         yield from _check_tree(walk, leaves)
     yield from _check_tile_counts(walk)
     yield from _check_head(walk)
@@ -72,16 +83,34 @@ def _batches(account_id: UUID) -> Iterator[list[Leaf]]:
         yield batch
 
 
-def _check_contents(account_id: UUID, leaves: list[Leaf]) -> Iterator[Finding]:
+def count_erased(account_id: UUID) -> int:
+    """Return how many entries have lost their personal fields: nothing vouches for those."""
+    return Entry.objects.of_account(account_id).filter(salt=None).count()
+
+
+def _kept_since(account_id: UUID) -> datetime:
+    """Return from when on no entry may be gone: what was pruned so far, and not what may be."""
+    found = Retention.objects.filter(account_id=account_id).first()
+    if found is None:
+        # Nothing says how far it was pruned. The database takes nothing that is younger.
+        return timezone.now() - timedelta(days=retention.DEFAULT_DAYS) + filters.CLOCK_SLACK
+    if found.pruned_before is None:
+        return datetime.min.replace(tzinfo=UTC)
+    # Whoever moves that moment forward gains no more than this.
+    latest = timezone.now() - SHORTEST_RETENTION
+    # An id may be made a moment after the time that its entry states.
+    return min(found.pruned_before, latest) + filters.CLOCK_SLACK
+
+
+def _check_contents(walk: _Walk, leaves: list[Leaf]) -> Iterator[Finding]:
     """Compare entries with their leaves. Past its retention an entry is gone, its leaf stays."""
     ids = [leaf.entry_id for leaf in leaves]
-    stored = Entry.objects.of_account(account_id).in_bulk(ids)
-    kept_since = timezone.now() - SHORTEST_RETENTION
+    stored = Entry.objects.of_account(walk.account_id).in_bulk(ids)
     for leaf in leaves:
         entry = stored.get(leaf.entry_id)
         if entry is not None:
             yield from _check_entry(entry, bytes(leaf.hash))
-        elif timestamp_of(leaf.entry_id) >= kept_since:
+        elif timestamp_of(leaf.entry_id) >= walk.kept_since:
             yield Finding(f"entry {leaf.entry_id}", "it is gone before its time")
 
 
@@ -89,7 +118,10 @@ def _check_entry(entry: Entry, leaf_hash: bytes) -> Iterator[Finding]:
     place = f"entry {entry.id}"
     if merkle.leaf_hash(entry.leaf_data()) != leaf_hash:
         yield Finding(place, "it does not hash to its leaf")
-    if not entry.is_erased and entry.committed_hash() != bytes(entry.private_hash):
+    if entry.is_erased:
+        if entries.has_personal_data(entry):
+            yield Finding(place, "it has no salt, but personal fields that nothing vouches for")
+    elif entry.committed_hash() != bytes(entry.private_hash):
         yield Finding(place, "its personal fields are not those that were committed to")
     if entry.ordinary_read != entries.is_ordinary_read(entry.event, entry.outcome):
         yield Finding(place, "it is filed under the wrong kind of read")

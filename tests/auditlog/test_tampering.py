@@ -156,6 +156,9 @@ def _flip(draw: random.Random, change: Change) -> None:
     where = sql.SQL(" AND ").join(
         sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder()) for name in conditions
     )
+    if change.column == "salt" and draw.random() < 0.5:
+        _take_salt(draw, change)
+        return
     table, column = sql.Identifier(change.table), sql.Identifier(change.column)
     select = sql.SQL("SELECT {} FROM {} WHERE {}").format(column, table, where)
     update = sql.SQL("UPDATE {} SET {} = {} WHERE {}")
@@ -170,6 +173,17 @@ def _flip(draw: random.Random, change: Change) -> None:
             update.format(table, column, sql.Placeholder(), where),
             [flipped(draw, value), *conditions.values()],
         )
+        assert cursor.rowcount == 1, change
+
+
+def _take_salt(draw: random.Random, change: Change) -> None:
+    """Without its salt, an entry has no commitment that could betray another label."""
+    label = draw.choice(["actor_label", "target_label", "user_agent", "client_request_id"])
+    statement = sql.SQL(
+        "UPDATE auditlog_entry SET salt = NULL, {0} = {0} || 'x' WHERE account_id = %s AND id = %s"
+    ).format(sql.Identifier(label))
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [HIVE, change.where["id"]])
         assert cursor.rowcount == 1, change
 
 

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from auditlog import proofs, publication, verification
+from auditlog import proofs, publication, retention, verification
 from auditlog.errors import BrokenTree
 from auditlog.models import Checkpoint, Entry, Head, Leaf, Tile
 from queensmtp.tenancy import tenant
@@ -192,12 +192,73 @@ def test_an_entry_that_was_deleted_is_found_until_its_retention_is_over() -> Non
     assert findings() == f"entry {entry_id}: it is gone before its time"
 
 
-def test_an_erased_person_is_no_finding() -> None:
+def test_an_old_entry_that_no_pruning_took_is_found() -> None:
+    """Past the shortest days of any plan, and the account's own pruning never came that far."""
+    with tenant(HIVE):
+        retention.set_plan_days(account_id=HIVE, days=365)
+    assert findings().count("it is gone before its time") == 300
     change(
-        "UPDATE auditlog_entry SET salt = NULL, actor_label = '', ip = NULL, changes = '{}'"
-        " WHERE id IN (SELECT entry_id FROM auditlog_leaf WHERE leaf_index < 3)"
+        "UPDATE auditlog_retention SET pruned_before = now() - interval '399 days'"
+        " WHERE account_id = %s",
+        HIVE,
     )
     assert findings() == ""
+    change("UPDATE auditlog_retention SET pruned_before = now() - interval '401 days'")
+    assert findings().count("it is gone before its time") == 300
+
+
+def test_moving_on_what_was_pruned_hides_no_young_entry() -> None:
+    with tenant(HIVE):
+        retention.set_plan_days(account_id=HIVE, days=90)
+        entry_id = Leaf.objects.get(leaf_index=2).entry_id
+    change("UPDATE auditlog_retention SET pruned_before = now() + interval '1 day'")
+    change("DELETE FROM auditlog_entry WHERE id = %s", entry_id)
+    assert findings() == f"entry {entry_id}: it is gone before its time"
+
+
+ERASED = {
+    "salt": "NULL",
+    "ip": "NULL",
+    "actor_label": "''",
+    "target_label": "''",
+    "user_agent": "''",
+    "client_request_id": "''",
+    "changes": "'{}'",
+}
+REMAINS = {
+    "ip": "'192.0.2.1'",
+    "actor_label": "'Mallory'",
+    "target_label": "'x'",
+    "user_agent": "'x'",
+    "client_request_id": "'x'",
+    "changes": '\'{"a": "b"}\'',
+}
+
+
+def erase(**remains: str) -> None:
+    columns = ", ".join(f"{name} = {value}" for name, value in {**ERASED, **remains}.items())
+    change(
+        f"UPDATE auditlog_entry SET {columns}"
+        " WHERE id IN (SELECT entry_id FROM auditlog_leaf WHERE leaf_index < 3)"
+    )
+
+
+def test_an_erased_person_is_no_finding() -> None:
+    erase()
+    assert findings() == ""
+    with tenant(HIVE):
+        assert verification.count_erased(HIVE) == 3
+    out = StringIO()
+    call_command("verify_audit_log", str(HIVE), stdout=out)
+    assert "3 of the entries were erased" in out.getvalue()
+
+
+@pytest.mark.parametrize("column", REMAINS)
+def test_what_is_written_where_the_salt_was_taken_away_is_found(column: str) -> None:
+    erase(**{column: REMAINS[column]})
+    with tenant(HIVE):
+        ids = Leaf.objects.filter(leaf_index__lt=3).values_list("entry_id", flat=True)
+        assert {found.place for found in verification.verify(HIVE)} == {f"entry {id}" for id in ids}
 
 
 def test_the_command_says_what_is_wrong() -> None:

@@ -64,7 +64,7 @@ def record_many(
 
 def leave_waiting(count: int, account_id: UUID = HIVE) -> None:
     """Leave leaves to be sealed whose entries are past their retention: many cost nothing."""
-    milliseconds = int((timezone.now() - timedelta(days=100)).timestamp() * 1000)
+    milliseconds = int((timezone.now() - timedelta(days=400)).timestamp() * 1000)
     ids = [UUID(int=milliseconds << 80 | new_id().int % (1 << 80)) for _ in range(count)]
     with tenant(account_id), connection.cursor() as cursor:
         cursor.execute(

@@ -18,6 +18,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, account_id: UUID, **options: Any) -> None:
         with tenant(account_id):
             findings = verification.verify(account_id)
+            erased = verification.count_erased(account_id)
             head = Head.objects.filter(account_id=account_id).first()
         for finding in findings:
             self.stderr.write(str(finding))
@@ -25,3 +26,4 @@ class Command(BaseCommand):
             raise CommandError(f"{len(findings)} things are not as they were signed.")
         size, root = (head.size, bytes(head.root).hex()) if head else (0, "of nothing")
         self.stdout.write(f"{size} leaves, root {root}: as signed.")
+        self.stdout.write(f"{erased} of the entries were erased of personal data.")
