@@ -78,6 +78,26 @@ def test_two_accounts_get_equal_shares_of_a_claim(cast: Cast, domain: Domain) ->
     assert accounts.count(cast.hive.pk) == accounts.count(cast.wasp.pk) == 3
 
 
+def test_a_few_do_not_wait_for_the_flood_of_another(
+    cast: Cast, domain: Domain, sink: SmtpSink, settings: Any
+) -> None:
+    settings.DELIVERY_CONNECTIONS = settings.DELIVERY_CONNECTIONS_PER_DESTINATION = 2
+    make_domain(cast.wasp, "wasp.example")
+    key, theirs = make_key(cast.hive)[0], make_key(cast.wasp)[0]
+    for _ in range(60):
+        make_email(cast.hive, key=key)
+    for _ in range(4):
+        make_email(cast.wasp, key=theirs, sender="w@wasp.example")
+
+    with as_role("worker"):
+        assert actions.deliver_due(limit=8) == 64
+
+    few = [at for at, one in enumerate(sink.messages) if b"From: w@wasp.example" in one.content]
+    assert len(sink.messages) == 64
+    assert len(few) == 4
+    assert max(few) < 16
+
+
 def test_an_account_alone_gets_all_of_a_claim(cast: Cast, domain: Domain) -> None:
     for _ in range(5):
         make_email(cast.hive)

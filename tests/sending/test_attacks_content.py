@@ -1,9 +1,16 @@
 """Threats C1 to C12 and Q1 to Q7: hostile contents and repeats, by every door that they fit."""
 
 import base64
+import email
+import gzip
+import io
 import json
+import tarfile
 import threading
+import time
+import zipfile
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import dkim as dkimpy
@@ -77,6 +84,75 @@ def test_the_limit_of_size_is_the_limit(cast: Cast, token: str, door: str, setti
             answer = by_http(door, token, file(encoded))
         codes.append(answer.code)
     assert codes == ([250, 552] if door == "smtp" else [202, 413])
+
+
+def zipped(name: str, content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def bomb() -> bytes:
+    """Ten archives within each other; the innermost holds twenty megabytes of nothing."""
+    content = bytes(20_000_000)
+    for depth in range(10):
+        content = zipped(f"{depth}.zip", content)
+    return content
+
+
+def linked() -> bytes:
+    """A tar within a tar, whose member leads out of it."""
+    content, member = io.BytesIO(), tarfile.TarInfo("../../x")
+    member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    with tarfile.open(fileobj=content, mode="w") as inner:
+        inner.addfile(member)
+    packed, member = io.BytesIO(), tarfile.TarInfo("inner.tar")
+    member.size = len(content.getvalue())
+    with tarfile.open(fileobj=packed, mode="w:gz") as outer:
+        outer.addfile(member, io.BytesIO(content.getvalue()))
+    return packed.getvalue()
+
+
+# C4
+@pytest.mark.parametrize("make", [bomb, linked])
+@pytest.mark.parametrize("door", DOORS)
+def test_an_archive_is_carried_and_never_opened(
+    cast: Cast,
+    token: str,
+    sink: SmtpSink,
+    monkeypatch: pytest.MonkeyPatch,
+    door: str,
+    make: Callable[[], bytes],
+) -> None:
+    content = make()
+    monkeypatch.setattr(zipfile.ZipFile, "__init__", never_opened)
+    monkeypatch.setattr(tarfile.TarFile, "__init__", never_opened)
+    monkeypatch.setattr(gzip.GzipFile, "__init__", never_opened)
+    encoded = base64.encodebytes(content).replace(b"\n", b"\r\n").decode()
+    if door == "smtp":
+        part = "Content-Type: application/zip\r\nContent-Disposition: attachment; filename=a.zip"
+        part += "\r\nContent-Transfer-Encoding: base64"
+        body = f"--b\r\n\r\nHi\r\n--b\r\n{part}\r\n\r\n{encoded}\r\n--b--"
+        mixed = 'Content-Type: multipart/mixed; boundary="b"'
+        answer = by_smtp(token, raw(f"From: {GOOD}", mixed, body=body))
+    else:
+        answer = by_http(door, token, file(base64.b64encode(content).decode(), filename="a.zip"))
+    assert answer.is_accepted, answer.text
+    with as_role("worker"):
+        actions.deliver_due()
+
+    arrived = [
+        part.get_payload(decode=True)
+        for message in sink.messages
+        for part in email.message_from_bytes(message.content).walk()
+        if part.get_filename() == "a.zip"
+    ]
+    assert arrived == [content]
+
+
+def never_opened(*args: Any, **fields: Any) -> None:
+    raise AssertionError("the archive was opened")
 
 
 # C8
@@ -263,3 +339,16 @@ def test_a_refusal_does_not_use_the_key_up(cast: Cast, token: str, path: str, bo
     refused = post(token, path, [bad] if isinstance(body, list) else bad, "one")
     assert refused.status_code == 422
     assert post(token, path, body, "one").status_code == 202
+
+
+@pytest.mark.parametrize(("path", "body"), WAYS)
+def test_a_key_that_came_too_often_is_taken_later(cast: Cast, path: str, body: Any) -> None:
+    make_domain(cast.hive, "good.example")
+    _, token = make_key(cast.hive, rate_requests=1, rate_per_seconds=2)
+    assert post(token, path, body, "before").status_code == 202
+    refused = post(token, path, body, "one")
+    assert refused.status_code == 429
+    time.sleep(2.0)
+    accepted = post(token, path, body, "one")
+    assert accepted.status_code == 202
+    assert post(token, path, body, "one").json() == accepted.json()

@@ -1,3 +1,4 @@
+import contextlib
 import smtplib
 import socket
 import ssl
@@ -168,6 +169,15 @@ def test_a_message_over_the_limit_is_refused_and_the_session_goes_on(
     assert ledger.taken == []
 
 
+def test_an_announced_size_that_lies_buys_no_room(open_port: int, ledger: Ledger) -> None:
+    talk = conversation(open_port)
+    talk.hold("C: MAIL FROM:<a@hive.example> SIZE=10\nS: 250 .*")
+    talk.hold("C: RCPT TO:<b@apiary.example>\nS: 250 .*\nC: DATA\nS: 354 .*")
+    talk.send((b"x" * 78 + b"\r\n") * 300 + b".\r\n")
+    talk.expect("552 5.3.4 .*")
+    assert ledger.taken == []
+
+
 def test_a_flood_ends_the_connection(open_port: int, ledger: Ledger) -> None:
     talk = begin_content(open_port)
     try:
@@ -197,6 +207,21 @@ def test_an_endless_line_ends_the_connection(open_port: int, line: bytes) -> Non
     talk.send(line)
     talk.expect("500 5.5.2 Line too long")
     talk.expect_end()
+
+
+@pytest.mark.parametrize("begin", [b"AUTH PLAIN ", b"AUTH PLAIN\r\n", b"AUTH LOGIN\r\n"])
+def test_a_megabyte_of_password_ends_the_connection(begin: bytes) -> None:
+    with running(Port("localhost", LIMITS), Ledger(needs_login=True)) as number:
+        talk = conversation(number)
+        talk.send(begin)
+        if begin.endswith(b"\r\n"):
+            talk.expect("334 .*")
+        # The rest of the line may meet a connection that is closed already.
+        with contextlib.suppress(OSError):
+            talk.send(b"A" * 1_000_000 + b"\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            assert talk.socket.recv(100) == b"500 5.5.2 Line too long\r\n"
+            talk.expect_end()
 
 
 def test_endless_errors_end_the_connection(open_port: int) -> None:
