@@ -7,7 +7,7 @@ LOCAL := $(VENV)/python -m deploy.local
 .PHONY: help venv up down reset test check lint types imports migrations smoke chaos kills manage lock
 
 help: ## List the targets.
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 venv: ## Create .venv and install the hashed lock, when either has changed.
 	@$(PYTHON) -m deploy.local.bootstrap
@@ -27,19 +27,19 @@ test: venv ## Run the whole suite, or a part: make test ARGS="tests/deploy -x".
 
 check: lint types imports migrations test smoke kills ## What CI runs.
 
-lint: venv
+lint: venv ## Format and rules.
 	$(VENV)/ruff format --check .
 	$(VENV)/ruff check .
 
-types: venv
+types: venv ## mypy, strict.
 	@$(LOCAL) run $(VENV)/mypy
 	@cd sdks/python && ../../$(VENV)/mypy
 	@cd sdks/verify && ../../$(VENV)/mypy
 
-imports: venv
+imports: venv ## Imports go down the list of apps only.
 	@$(LOCAL) run $(VENV)/lint-imports
 
-migrations: venv
+migrations: venv ## Whether a migration is missing.
 	@QUEENSMTP_PROCESS=owner $(LOCAL) run $(VENV)/python manage.py makemigrations --check --dry-run
 
 smoke: venv ## `make up` from a clean clone of HEAD, looked at from outside.
@@ -57,7 +57,7 @@ manage: venv ## A manage.py command: make manage ARGS="check".
 tamper: venv ## Flip 10,000 random bits of a log of 100,000 entries, and find every one.
 	@TAMPER_ENTRIES=100000 TAMPER_CHANGES=10000 TAMPER_EXPORTED=10000 $(LOCAL) run $(VENV)/python -m pytest -q -s tests/auditlog/test_tampering.py tests/sdk_verify/test_tampered_export.py
 
-bench-%: venv
+bench-%: venv ## Measure ours beside a peer, such as bench-send (benchmarks/README.md).
 	@$(LOCAL) run $(VENV)/python -m benchmarks.$(subst -,_,$*) $(ARGS)
 
 lock: venv ## Compile requirements*.in to requirements*.txt with hashes.
