@@ -40,8 +40,11 @@ def facts(database: str, inbox: Path, name: str) -> Facts:
             ).fetchall()
         )
         entries = connection.execute(
-            "SELECT target_id, count(*) FROM auditlog_entry"
-            " WHERE event = 'email.submitted' AND target_id = ANY (%s) GROUP BY target_id",
+            # The entry of the request that stored it; a repeat that was answered with the same
+            # id is a request of its own, with an entry of its own.
+            "SELECT e.target_id, count(*) FROM auditlog_entry e JOIN sending_message m"
+            " ON m.id::text = e.target_id AND m.request_id = e.request_id"
+            " WHERE e.event = 'email.submitted' AND m.id = ANY (%s::uuid[]) GROUP BY e.target_id",
             [list(stored)],
         ).fetchall()
         return Facts(
