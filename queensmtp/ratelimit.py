@@ -66,8 +66,11 @@ class Verdict:
 
 
 def take(bucket: str, limit: Limit, *, cost: int = 1) -> Verdict:
-    """Take `cost` from a bucket; never raises when Valkey is down."""
-    interval = limit.per_seconds * 1_000_000 / limit.requests
+    """Take `cost` from a bucket; never raises when Valkey is down.
+
+    Times are whole microseconds, so that no rounding refuses the last request of a burst.
+    """
+    interval = max(1, limit.per_seconds * 1_000_000 // limit.requests)
     tolerance = interval * limit.burst
     try:
         answer = valkey.ask(
@@ -89,14 +92,14 @@ class _LocalBuckets:
     """The same algorithm in this process; bounded, forgetting the oldest."""
 
     def __init__(self, size: int = 10_000) -> None:
-        self._arrivals: dict[str, float] = {}
+        self._arrivals: dict[str, int] = {}
         self._lock = Lock()
         self._size = size
 
     def take(
-        self, bucket: str, interval: float, tolerance: float, cost: int
+        self, bucket: str, interval: int, tolerance: int, cost: int
     ) -> tuple[float, float, float, float]:
-        now = time.monotonic() * 1_000_000
+        now = time.monotonic_ns() // 1000
         with self._lock:
             arrival = max(self._arrivals.pop(bucket, now), now)
             new = arrival + interval * cost

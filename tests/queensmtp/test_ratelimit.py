@@ -15,15 +15,15 @@ def bucket() -> str:
     return f"test:{uuid1()}"
 
 
+def _down(question: object) -> object:
+    raise valkey.ValkeyDown
+
+
 @pytest.fixture(params=["valkey", "local"])
 def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same promises hold with Valkey and without it."""
     if request.param == "local":
-
-        def down(question: object) -> object:
-            raise valkey.ValkeyDown
-
-        monkeypatch.setattr(valkey, "ask", down)
+        monkeypatch.setattr(valkey, "ask", _down)
 
 
 def test_lets_the_burst_pass_and_no_more(either: None, settings: object) -> None:
@@ -38,6 +38,18 @@ def test_lets_the_burst_pass_and_no_more(either: None, settings: object) -> None
 
 def test_buckets_do_not_touch_each_other(either: None) -> None:
     assert all(ratelimit.take(bucket(), TWO_A_MINUTE).allowed for _ in range(10))
+
+
+def test_no_rounding_refuses_a_burst_that_is_exactly_full(
+    monkeypatch: pytest.MonkeyPatch, settings: object
+) -> None:
+    """A float of microseconds loses its last bit when the clock passes a power of two."""
+    settings.WEB_PROCESSES = 2  # type: ignore[attr-defined]
+    monkeypatch.setattr(valkey, "ask", _down)
+    for nanoseconds in range(0, 60_000_000_000, 123_456_789):
+        monkeypatch.setattr(time, "monotonic_ns", lambda past=nanoseconds: 2**34 * 1000 - past)
+        monkeypatch.setattr(time, "monotonic", lambda: time.monotonic_ns() / 1e9)
+        assert ratelimit.take(bucket(), TWO_A_MINUTE).allowed
 
 
 def test_passes_again_after_the_time_it_named(either: None, settings: object) -> None:
@@ -70,11 +82,7 @@ def test_without_valkey_each_process_gives_only_its_share(
     monkeypatch: pytest.MonkeyPatch, settings: object
 ) -> None:
     settings.WEB_PROCESSES = 2  # type: ignore[attr-defined]
-
-    def down(question: object) -> object:
-        raise valkey.ValkeyDown
-
-    monkeypatch.setattr(valkey, "ask", down)
+    monkeypatch.setattr(valkey, "ask", _down)
     name, limit = bucket(), Limit(requests=10, per_seconds=600, burst=10)
 
     assert sum(ratelimit.take(name, limit).allowed for _ in range(20)) == 5
