@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -36,12 +36,17 @@ def _ordered(value: Any) -> Any:
     if isinstance(value, float):
         raise Malformed("an entry holds no fractions")
     if isinstance(value, dict):
-        # RFC 8785 3.2.3 orders names by their UTF-16 code units.
-        names = sorted(value, key=lambda name: name.encode("utf-16-be", "surrogatepass"))
-        return {name: _ordered(value[name]) for name in names}
+        return {name: _ordered(value[name]) for name in _sorted(value)}
     if isinstance(value, list):
         return [_ordered(each) for each in value]
     return value
+
+
+def _sorted(names: Iterable[str]) -> list[str]:
+    # RFC 8785 3.2.3: by UTF-16 code units, which differs from code points only above U+FFFF.
+    if all(map(str.isascii, names)):
+        return sorted(names)
+    return sorted(names, key=lambda name: name.encode("utf-16-be", "surrogatepass"))
 
 
 def committed_hash(entry: Record) -> bytes | None:
@@ -103,6 +108,8 @@ def misshapen(entry: Record, leaf_index: int) -> str | None:
 
 def differences(entry: Record, account_id: str, data: str) -> Iterator[str]:
     """Yield a sentence for each field of which the entry and its leaf's bytes disagree."""
+    if leaf_data(entry, account_id) == data.encode():
+        return
     stated = json.loads(data)
     if not isinstance(stated, dict) or canonical(stated) != data.encode():
         yield "its leaf data is not canonical JSON"
