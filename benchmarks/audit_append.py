@@ -4,7 +4,8 @@
 
 * Appends: 1, 8 and 64 processes write entries, one a transaction, while a sealer seals. Beside it
   the same rows go by a plain INSERT into a table with the same columns and indexes, unsealed. The
-  two sides take turns. The age is how long the oldest entry waited for its leaf.
+  two sides take turns. The age is the longest that any entry of the run waited: from the time in
+  its id to the commit that gave it its leaf.
 * Sealing: what waits, at three sizes of the log: the time must not grow with the log. Beside it
   pymerkle appends the same entries in memory, with no database and no signature.
 * Verification: a stored log by the platform, its export by `queensmtp-verify`, and the same proofs
@@ -20,6 +21,7 @@ import tempfile
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import django
@@ -130,25 +132,29 @@ class Sealer:
 
     def _seal(self) -> None:
         databases.take_role("worker")
+        # What a measurement before this one left to be sealed is not of this run.
+        actions.seal_all(now=timezone.now())
         sealed, busy, oldest = 0, 0.0, 0.0
         while True:
             is_last = self.stop.is_set()
-            oldest = max(oldest, age_of_oldest())
+            since = oldest_waiting()
             started = time.perf_counter()
             sealed += actions.seal_all(now=timezone.now())
             took = time.perf_counter() - started
             busy += took
+            if since:
+                oldest = max(oldest, (timezone.now() - since).total_seconds())
             if is_last:
                 break
             time.sleep(max(0.0, SEAL_EVERY_SECONDS - took))
         self.queue.put((sealed, busy, oldest))
 
 
-def age_of_oldest() -> float:
+def oldest_waiting() -> datetime | None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT entry_id FROM auditlog_pending ORDER BY entry_id LIMIT 1")
         row = cursor.fetchone()
-    return (timezone.now() - timestamp_of(row[0])).total_seconds() if row else 0.0
+    return timestamp_of(row[0]) if row else None
 
 
 def measure_appends(counts: list[int], rounds: int, seconds: float) -> None:
