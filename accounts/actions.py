@@ -17,7 +17,7 @@ def create_account(*, name: str, owner: User, by: Actor, plan: Plan = Plan.COMMU
     account = Account(name=name, plan=plan.value)
     with tenant(account.id):
         account.save(force_insert=True)
-        retention.set_plan_days(account_id=account.id, days=account.terms.audit_retention_days)
+        retention.begin(account_id=account.id, plan_days=account.terms.audit_retention_days)
         Membership.objects.create(account=account, user=owner, role=Role.OWNER)
         auditlog.record(
             by=replace(by, account_id=account.id),

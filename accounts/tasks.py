@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from accounts import export_notices, notices
+from accounts import export_notices, notices, plan_days
 from queensmtp import bell
 
 
@@ -14,3 +14,8 @@ def send_notices() -> int:
 @shared_task
 def tell_of_exports() -> int:
     return export_notices.tell_finished(now=timezone.now())
+
+
+@shared_task
+def carry_plan_days() -> int:
+    return plan_days.carry_over()

@@ -26,6 +26,9 @@ class Event(StrEnum):
     EXPORT_DOWNLOADED = "audit_export.downloaded"
     EXPORT_EXPIRED = "audit_export.expired"
     RETENTION_RAISED = "audit_retention.raised"
+    RETENTION_LOWERED = "audit_retention.lowered"
+    FALL_ANNOUNCED = "audit_retention.fall_announced"
+    FALL_WITHDRAWN = "audit_retention.fall_withdrawn"
     ENTRIES_PRUNED = "audit_entry.pruned"
     ERASURE_REQUESTED = "audit_erasure.requested"
     PERSONAL_DATA_ERASED = "audit_erasure.finished"
@@ -54,6 +57,9 @@ SENTENCES: dict[str, str] = {
     Event.EXPORT_DOWNLOADED: "downloaded an export of the audit log",
     Event.EXPORT_EXPIRED: "removed the file of an export that expired",
     Event.RETENTION_RAISED: "raised how long the audit log is kept",
+    Event.RETENTION_LOWERED: "shortened how long the audit log is kept, as announced",
+    Event.FALL_ANNOUNCED: "announced that the audit log will be kept for less",
+    Event.FALL_WITHDRAWN: "withdrew that the audit log would be kept for less",
     Event.ENTRIES_PRUNED: "removed the contents of entries past their retention",
     Event.ERASURE_REQUESTED: "asked to erase personal data from the audit log",
     Event.PERSONAL_DATA_ERASED: "erased personal data from the audit log",

@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from auditlog import actions, export_answers, exporting, qualifiers, retention
+from auditlog import actions, erasing, export_answers, exporting, qualifiers, retention
 from auditlog.audit import Event
 from auditlog.forms import DaysForm, ErasureForm, ExportForm
 from auditlog.models import Checkpoint, Entry, Erasure, Export, Retention
@@ -143,9 +143,7 @@ def audit_erase(request: SeatedRequest) -> HttpResponse:
     form = ErasureForm(request.POST)
     if form.is_valid():
         try:
-            retention.request_erasure(
-                by=request.actor, query=qualifiers.read(form.cleaned_data["person"])
-            )
+            erasing.request(by=request.actor, query=qualifiers.read(form.cleaned_data["person"]))
         except ApiError as refusal:
             form.add_error("person", _sentence(refusal))
         else:

@@ -8,11 +8,14 @@ from queensmtp.ids import new_id
 
 
 class Retention(models.Model):
-    """An account's days: those of its plan, or more. The database lets them only rise."""
+    """An account's days: those of its plan, or more. They rise at once and fall after a notice."""
 
     account_id = models.UUIDField(primary_key=True)
     plan_days = models.IntegerField()
     chosen_days = models.IntegerField(null=True)
+    # What a lower plan will give, and from when on.
+    falls_to = models.IntegerField(null=True)
+    falls_at = models.DateTimeField(null=True)
     # Entries that are older have lost their contents; their leaves stay.
     pruned_before = models.DateTimeField(null=True)
 
@@ -22,6 +25,11 @@ class Retention(models.Model):
     @property
     def days(self) -> int:
         return max(self.plan_days, self.chosen_days or 0)
+
+    @property
+    def days_after_fall(self) -> int:
+        """What will hold once the plan's days have fallen; the same when none was announced."""
+        return max(self.falls_to or self.plan_days, self.chosen_days or 0)
 
 
 class RetentionClock(models.Model):

@@ -1,244 +1,159 @@
-"""Takes contents away: of entries past their retention, and personal data of who is erased.
+"""How many days an account keeps its entries: those of its plan, or more if somebody chose so.
 
-Leaf hashes, tiles and checkpoints stay, so no root moves and every old receipt verifies. The rows
-themselves are touched by two functions of the role `retention` alone, which look at the account's
-days and at Postgres's own clock.
+More holds at once. Fewer, when a plan falls, hold only after a month's notice, by Postgres's clock
+and no sooner than a clock that can be trusted: what is pruned does not come back.
 """
 
-import logging
-from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Value
-from django.db.models.functions import Greatest
-from django.utils import timezone
+from django.db.models.functions import Greatest, Now
 
-from auditlog import actions, filters, indexing, postings, search
+from auditlog import actions, clock, filters, search
 from auditlog.audit import Event
-from auditlog.filters import id_bounds
-from auditlog.models import Head, Leaf, Posting, Segment
-from auditlog.retained import Erasure, Retention, RetentionClock
-from queensmtp import bell
+from auditlog.retained import Retention
 from queensmtp.actors import Actor, Target, system_actor
 from queensmtp.errors import refuse_field
-from queensmtp.ids import new_id
 from queensmtp.pagination import Cursor
 
-ERASE_TASK = "auditlog.tasks.erase_due"
 LONGEST_DAYS = 3650
 # Of an account that never said.
 DEFAULT_DAYS = 365
-PRUNED_AT_ONCE = 5_000
-LOOKED_AT_ONCE = 100
-# The clock is looked at each hour. Sooner is no second look, and later may be a jump.
-SOONEST, LATEST = timedelta(minutes=50), timedelta(hours=3)
-# What says whose data is to go: any other filter alone would erase strangers.
-NAMING = frozenset({"actor", "target", "q", "ip"})
-
-logger = logging.getLogger(__name__)
+NOTICE_DAYS = 30
 
 
-# --- Days --------------------------------------------------------------------------------------
+class Step(Enum):
+    """What carrying over the days of a plan came to."""
+
+    NOTHING = auto()
+    RAISED = auto()
+    ANNOUNCED = auto()
+    WITHDRAWN = auto()
+    LOWERED = auto()
 
 
-def set_plan_days(*, account_id: UUID, days: int) -> None:
-    """What the account's plan gives. In the caller's transaction, which says so in the log."""
-    Retention.objects.bulk_create(
-        [Retention(account_id=account_id, plan_days=days)],
-        update_conflicts=True,
-        unique_fields=["account_id"],
-        update_fields=["plan_days"],
-    )
+def begin(*, account_id: UUID, plan_days: int) -> None:
+    """A new account keeps what its plan gives. In the caller's transaction, which says so."""
+    Retention.objects.create(account_id=account_id, plan_days=plan_days)
+
+
+def find(account_id: UUID) -> Retention:
+    """Return how the account's entries are kept; one that never said has no row."""
+    found = Retention.objects.filter(account_id=account_id).first()
+    return found or Retention(account_id=account_id, plan_days=DEFAULT_DAYS)
 
 
 def days_of(account_id: UUID) -> int:
-    found = Retention.objects.filter(account_id=account_id).first()
-    return found.days if found else DEFAULT_DAYS
+    return find(account_id).days
 
 
 @transaction.atomic
-def choose_days(*, by: Actor, days: int) -> None:
+def choose_days(*, by: Actor, days: int) -> Retention:
     """Keep entries for longer. It can be raised again, and never lowered."""
-    account_id = by.tenant_id
-    found = Retention.objects.select_for_update().filter(account_id=account_id).first()
-    before = found.days if found else DEFAULT_DAYS
+    kept = _locked(by.tenant_id)
+    before = kept.days
     if not before < days <= LONGEST_DAYS:
         raise refuse_field(
             "days",
             "out_of_range",
             f"give a number over {before}, up to {LONGEST_DAYS}: it can only be raised.",
         )
-    if found:
-        found.chosen_days = days
-        found.save(update_fields=["chosen_days"])
-    else:
-        Retention.objects.create(account_id=account_id, plan_days=before, chosen_days=days)
-    actions.record(
-        by=by,
-        event=Event.RETENTION_RAISED,
-        target=Target("account", str(account_id)),
-        changes={"days": {"before": before, "after": days}},
-    )
-
-
-# --- Past their days ---------------------------------------------------------------------------
-
-
-def prune_due(*, now: datetime) -> int:
-    """Take the contents of entries past their retention; return how many entries went.
-
-    Nothing goes before the clock made sense so many times in a row.
-    """
-    if not confirm_clock(now=now):
-        return 0
-    return sum(_prune(account_id, now=now) for account_id in _accounts())
+    kept.chosen_days = days
+    kept.save(update_fields=["chosen_days"])
+    _record(by, Event.RETENTION_RAISED, days={"before": before, "after": days})
+    return kept
 
 
 @transaction.atomic
-def confirm_clock(*, now: datetime) -> bool:
-    """Look at the clock; return whether it went as clocks go for long enough to trust it.
-
-    A jump, forward or back, and an outage that looks like one, begin the count anew.
-    """
-    clock, is_new = RetentionClock.objects.select_for_update().get_or_create(
-        id=1, defaults={"last_seen_at": now}
-    )
-    passed = now - clock.last_seen_at
-    if is_new or timedelta() <= passed < SOONEST:
-        return False
-    if SOONEST <= passed <= LATEST:
-        clock.confirmations += 1
-    else:
-        clock.confirmations = 0
-        logger.warning("audit_retention_clock_jumped", extra={"seconds": passed.total_seconds()})
-    clock.last_seen_at = now
-    clock.save(update_fields=["last_seen_at", "confirmations"])
-    return clock.confirmations >= settings.AUDIT_PRUNE_CONFIRMATIONS
+def follow_plan(*, account_id: UUID, days: int) -> Step:
+    """Carry over what the account's plan gives by now. As the account; twice changes nothing."""
+    kept = _locked(account_id)
+    by = system_actor(account_id, "plan")
+    if days > kept.plan_days:
+        return _raise(kept, by, days)
+    if days == kept.plan_days:
+        return _withdraw(kept, by)
+    if days != kept.falls_to:
+        return _announce(kept, by, days)
+    return _lower(kept, by)
 
 
-def _accounts() -> list[UUID]:
-    return list(Head.objects.values_list("account_id", flat=True))
+def remember_pruned(*, account_id: UUID, before: datetime) -> None:
+    """Keep how far back nothing is left: verification asks. In the caller's transaction."""
+    _locked(account_id)
+    # Days that were raised since reach less far back, and what went is still gone.
+    furthest = Greatest("pruned_before", Value(before))
+    Retention.objects.filter(account_id=account_id).update(pruned_before=furthest)
 
 
-def _prune(account_id: UUID, *, now: datetime) -> int:
-    before = now - timedelta(days=days_of(account_id))
-    total = 0
-    while deleted := _prune_some(account_id, before):
-        total += deleted
-    _forget_segments(account_id, before)
-    return total
+def _raise(kept: Retention, by: Actor, days: int) -> Step:
+    before = kept.plan_days
+    kept.plan_days, kept.falls_to, kept.falls_at = days, None, None
+    _save(kept)
+    _record(by, Event.RETENTION_RAISED, plan_days={"before": before, "after": days})
+    return Step.RAISED
 
 
-@transaction.atomic
-def _prune_some(account_id: UUID, before: datetime) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT auditlog_prune(%s, %s, %s)", [account_id, before, PRUNED_AT_ONCE])
-        deleted = int(cursor.fetchone()[0])
-    if deleted:
-        # Days that were raised since reach less far back, and what went is still gone.
-        furthest = Greatest("pruned_before", Value(before))
-        Retention.objects.filter(account_id=account_id).update(pruned_before=furthest)
-        actions.record(
-            by=system_actor(account_id, "retention"),
-            event=Event.ENTRIES_PRUNED,
-            target=Target("account", str(account_id)),
-            changes={"entries": deleted, "before": before},
+def _withdraw(kept: Retention, by: Actor) -> Step:
+    if kept.falls_to is None:
+        return Step.NOTHING
+    _record(by, Event.FALL_WITHDRAWN, plan_days=kept.plan_days)
+    kept.falls_to, kept.falls_at = None, None
+    _save(kept)
+    return Step.WITHDRAWN
+
+
+def _announce(kept: Retention, by: Actor, days: int) -> Step:
+    kept.falls_to, kept.falls_at = days, Now() + timedelta(days=NOTICE_DAYS)
+    _save(kept)
+    kept.refresh_from_db()
+    after = {"before": kept.plan_days, "after": days}
+    _record(by, Event.FALL_ANNOUNCED, plan_days=after, falls_at=kept.falls_at)
+    return Step.ANNOUNCED
+
+
+def _lower(kept: Retention, by: Actor) -> Step:
+    is_time = Retention.objects.filter(account_id=kept.account_id, falls_at__lte=Now()).exists()
+    if kept.falls_to is None or not is_time or not clock.is_trusted():
+        return Step.NOTHING
+    before, after = kept.plan_days, kept.falls_to
+    kept.plan_days, kept.falls_to, kept.falls_at = after, None, None
+    _save(kept)
+    _record(by, Event.RETENTION_LOWERED, plan_days={"before": before, "after": after})
+    return Step.LOWERED
+
+
+def _save(kept: Retention) -> None:
+    kept.save(update_fields=["plan_days", "falls_to", "falls_at"])
+
+
+def _record(by: Actor, event: Event, **changes: Any) -> None:
+    target = Target("account", str(by.tenant_id))
+    actions.record(by=by, event=event, target=target, changes=changes)
+
+
+def _locked(account_id: UUID) -> Retention:
+    """Return the account's row, locked. Its first says what was pruned while there was none."""
+    if not Retention.objects.filter(account_id=account_id).exists():
+        first = Retention(
+            account_id=account_id,
+            plan_days=DEFAULT_DAYS,
+            pruned_before=_pruned_before(account_id),
         )
-    return deleted
+        Retention.objects.bulk_create([first], ignore_conflicts=True)
+    return Retention.objects.select_for_update().get(account_id=account_id)
 
 
-@transaction.atomic
-def _forget_segments(account_id: UUID, before: datetime) -> None:
-    """The search index holds words and addresses: it goes with what it was made from."""
-    _, past = id_bounds(None, before - 2 * filters.CLOCK_SLACK)
-    gone = Segment.objects.filter(account_id=account_id, highest__lt=past)
-    numbers = list(gone.values_list("number", flat=True))
-    if numbers:
-        Posting.objects.filter(account_id=account_id, segment__in=numbers).delete()
-        gone.delete()
-
-
-# --- Of a person -------------------------------------------------------------------------------
-
-
-@transaction.atomic
-def request_erasure(*, by: Actor, query: Mapping[str, Sequence[str]]) -> Erasure:
-    """Have personal data erased from every sealed entry that the list finds with this query."""
-    filters.read(query)
-    if not NAMING & query.keys():
-        raise refuse_field(
-            "q", "missing", f"say whose data it is with one of {', '.join(sorted(NAMING))}."
-        )
-    account_id = by.tenant_id
-    id = new_id()
-    erasure = Erasure.objects.create(
-        id=id,
-        account_id=account_id,
-        filters={"reads": ["true"], **{name: list(values) for name, values in query.items()}},
-        asked_by_type=by.type,
-        asked_by_id=by.id,
-        asked_by_label=by.label,
-    )
-    # Which filters, and not their values: they name the person.
-    actions.record(
-        by=by,
-        event=Event.ERASURE_REQUESTED,
-        target=Target("audit_erasure", str(id)),
-        changes={"filters": sorted(query)},
-    )
-    bell.ring(ERASE_TASK, queue="records")
-    return erasure
-
-
-def erase_due() -> int:
-    """Carry out what was asked for; return how many entries were erased."""
-    total = 0
-    for erasure in Erasure.objects.filter(finished_at=None).order_by("created_at"):
-        total += _erase(erasure)
-    return total
-
-
-@transaction.atomic
-def _erase(erasure: Erasure) -> int:
-    waiting = Erasure.objects.select_for_update(skip_locked=True).filter(
-        pk=erasure.pk, finished_at=None
-    )
-    if not waiting.exists():
-        return 0
-    ids = _found(erasure)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT auditlog_erase(%s, %s)", [erasure.account_id, ids])
-        count = int(cursor.fetchone()[0])
-    _index_again(erasure.account_id, ids)
-    waiting.update(filters={}, entry_count=count, finished_at=timezone.now())
-    actions.record(
-        by=system_actor(erasure.account_id, "retention"),
-        event=Event.PERSONAL_DATA_ERASED,
-        target=Target("audit_erasure", str(erasure.pk)),
-        changes={"entries": count},
-    )
-    return count
-
-
-def _found(erasure: Erasure) -> list[UUID]:
-    read = filters.read(erasure.filters)
-    found: list[UUID] = []
-    after = None
-    while True:
-        page = search.find(erasure.account_id, read, Cursor(limit=LOOKED_AT_ONCE, after=after))
-        found += [entry.id for entry in page.rows if not entry.is_erased]
-        if not page.has_more:
-            return found
-        after = page.rows[-1].id
-
-
-def _index_again(account_id: UUID, ids: list[UUID]) -> None:
-    """Words and addresses stand in the search index too."""
-    indexes = Leaf.objects.indexes_of(account_id, ids).values()
-    touched = {index // postings.WIDTH for index in indexes}
-    written = Segment.objects.filter(account_id=account_id, number__in=touched)
-    for number in written.values_list("number", flat=True):
-        indexing.index_again(account_id, number)
+def _pruned_before(account_id: UUID) -> datetime | None:
+    """Return how far the log says that it was pruned. Whatever prunes that entry writes a newer."""
+    wanted = filters.read({"event": [Event.ENTRIES_PRUNED]})
+    for entry in search.find(account_id, wanted, Cursor(limit=1)).rows:
+        said = entry.changes.get("before")
+        if said is None:
+            return entry.created_at - timedelta(days=DEFAULT_DAYS)
+        return datetime.fromisoformat(said)
+    return None

@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from auditlog import actions, exporting, indexing, retention, streaming, witnessing
+from auditlog import actions, erasing, exporting, indexing, pruning, streaming, witnessing
 from queensmtp import bell
 
 
@@ -35,13 +35,13 @@ def expire_exports() -> int:
 
 @shared_task
 def prune_due() -> int:
-    return retention.prune_due(now=timezone.now())
+    return pruning.prune_due(now=timezone.now())
 
 
 @shared_task
 def erase_due() -> int:
-    bell.heard(retention.ERASE_TASK)
-    return retention.erase_due()
+    bell.heard(erasing.TASK)
+    return erasing.erase_due()
 
 
 @shared_task

@@ -125,6 +125,7 @@ SWEEPS = {
         ("auditlog.tasks.push_streams", 2.0),
         ("auditlog.tasks.erase_due", 10.0),
         ("auditlog.tasks.prune_due", 3600.0),
+        ("accounts.tasks.carry_plan_days", 60.0),
         ("apikeys.tasks.gather_use", 5.0),
         ("apikeys.tasks.remind_of_expiry", 300.0),
         ("apikeys.tasks.compare_rows", 900.0),

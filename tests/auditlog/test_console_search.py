@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from auditlog import exporting, filters, qualifiers, retention
+from auditlog import erasing, exporting, filters, qualifiers
 from auditlog.models import Entry, Erasure, Export, SavedView
 from queensmtp.tenancy import tenant
 from tests.console import get, post, sign_in, text
@@ -200,6 +200,6 @@ def test_retention_is_raised_and_a_person_erased(cast: Cast, alice: Client) -> N
     asked = post(alice, f"{LOG}/erasures", {"person": "key 1", "understood": "on"})
     assert asked.status_code == 302
     with as_role("worker"):
-        assert retention.erase_due() == 1
+        assert erasing.erase_due() == 1
     with tenant(cast.hive.pk):
         assert Erasure.objects.get().entry_count == 1

@@ -13,18 +13,22 @@ from django.utils import timezone
 from auditlog import (
     actions,
     checkpoints,
+    clock,
     entries,
+    erasing,
     filters,
     log_keys,
     merkle,
     postings,
     proofs,
+    pruning,
     retention,
     search,
     verification,
 )
 from auditlog.models import Entry, Leaf, Posting
 from auditlog.retained import Erasure, Retention, RetentionClock
+from auditlog.retention import Step
 from queensmtp import hot
 from queensmtp.actors import Target
 from queensmtp.errors import ValidationFailed
@@ -52,7 +56,7 @@ def _old_partition() -> None:
 
 def keep(account_id: UUID, days: int) -> None:
     with tenant(account_id):
-        retention.set_plan_days(account_id=account_id, days=days)
+        retention.begin(account_id=account_id, plan_days=days)
 
 
 def record_at(age: timedelta, *, account_id: UUID = HIVE, label: str = "") -> UUID:
@@ -73,7 +77,7 @@ def prune(now: datetime = NOW) -> int:
         RetentionClock.objects.update_or_create(
             id=1, defaults={"last_seen_at": now - timedelta(hours=1), "confirmations": 100}
         )
-        return retention.prune_due(now=now)
+        return pruning.prune_due(now=now)
 
 
 def kept(account_id: UUID = HIVE) -> set[UUID]:
@@ -192,7 +196,7 @@ def run(statement: str) -> None:
 
 def looks(*moments: datetime) -> list[bool]:
     with as_role("worker"):
-        return [retention.confirm_clock(now=moment) for moment in moments]
+        return [clock.confirm(now=moment) for moment in moments]
 
 
 def hours(first: datetime, count: int) -> Iterator[datetime]:
@@ -222,7 +226,7 @@ def test_a_forward_jump_prunes_nothing() -> None:
     seal()
     looks(NOW - timedelta(hours=1))
     with as_role("worker"):
-        assert retention.prune_due(now=NOW + timedelta(days=365)) == 0
+        assert pruning.prune_due(now=NOW + timedelta(days=365)) == 0
     assert old in kept()
 
 
@@ -240,8 +244,6 @@ def test_days_are_raised_with_an_entry_and_never_lowered() -> None:
                 retention.choose_days(by=alice(), days=days)
         with pytest.raises(DatabaseError, match="only raised"), transaction.atomic():
             Retention.objects.update(chosen_days=100)
-        with pytest.raises(DatabaseError), transaction.atomic():
-            Retention.objects.update(plan_days=1)
 
 
 def test_days_that_were_chosen_hold() -> None:
@@ -253,17 +255,224 @@ def test_days_that_were_chosen_hold() -> None:
     assert old in kept()
 
 
+# --- Days of the plan --------------------------------------------------------------------------
+
+
+def follow(days: int, account_id: UUID = HIVE) -> Step:
+    """Carry over the days of the plan as the worker does."""
+    with as_role("worker"), tenant(account_id):
+        return retention.follow_plan(account_id=account_id, days=days)
+
+
+def let_a_month_pass() -> None:
+    """Back-date what was announced, which only a superuser past the triggers can."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE NONE; SET session_replication_role = replica")
+        cursor.execute("UPDATE auditlog_retention SET falls_at = falls_at - interval '30 days'")
+        cursor.execute("SET session_replication_role = DEFAULT; SET ROLE app")
+
+
+def trust_the_clock() -> None:
+    with as_role("worker"):
+        RetentionClock.objects.create(id=1, last_seen_at=NOW, confirmations=100)
+
+
+def told() -> list[tuple[str, Any]]:
+    with tenant(HIVE):
+        found = Entry.objects.filter(event__startswith="audit_retention.").order_by("id")
+        return [(entry.event.partition(".")[2], entry.changes) for entry in found]
+
+
+def test_a_plan_that_gives_more_holds_at_once_and_over_days_that_were_chosen() -> None:
+    with tenant(HIVE):
+        retention.choose_days(by=alice(), days=200)
+    assert [follow(365), follow(365)] == [Step.RAISED, Step.NOTHING]
+    with tenant(HIVE):
+        assert retention.days_of(HIVE) == 365
+        with pytest.raises(ValidationFailed):
+            retention.choose_days(by=alice(), days=300)
+        retention.choose_days(by=alice(), days=400)
+        assert retention.days_of(HIVE) == 400
+    assert told()[1] == ("raised", {"plan_days": {"before": 90, "after": 365}})
+
+
+def test_a_plan_that_gives_less_holds_after_a_month() -> None:
+    trust_the_clock()
+    follow(365)
+    old = record_at(timedelta(days=150))
+    seal()
+    assert [follow(90), follow(90)] == [Step.ANNOUNCED, Step.NOTHING]
+    assert prune() == 0
+    let_a_month_pass()
+    assert [follow(90), follow(90)] == [Step.LOWERED, Step.NOTHING]
+    assert [event for event, _ in told()] == ["raised", "fall_announced", "lowered"]
+    assert prune() == 1
+    assert old not in kept()
+    with tenant(HIVE):
+        assert verification.verify(HIVE) == []
+
+
+def test_days_that_were_chosen_outlast_a_plan_that_falls() -> None:
+    trust_the_clock()
+    follow(365)
+    with tenant(HIVE):
+        retention.choose_days(by=alice(), days=400)
+    follow(90)
+    let_a_month_pass()
+    assert follow(90) is Step.LOWERED
+    with tenant(HIVE):
+        assert retention.days_of(HIVE) == 400
+
+
+def test_a_plan_that_rises_again_in_time_loses_nothing() -> None:
+    trust_the_clock()
+    follow(365)
+    record_at(timedelta(days=150))
+    seal()
+    follow(90)
+    let_a_month_pass()
+    assert [follow(365), follow(365)] == [Step.WITHDRAWN, Step.NOTHING]
+    # The next fall is announced anew, and takes its own month.
+    assert [follow(90), follow(90)] == [Step.ANNOUNCED, Step.NOTHING]
+    assert follow(365) is Step.WITHDRAWN
+    assert prune() == 0
+    assert [event for event, _ in told()] == ["raised", *["fall_announced", "fall_withdrawn"] * 2]
+
+
+def test_a_plan_back_and_forth_leaves_every_proof_valid() -> None:
+    """What went under the lower plan stays gone; root, proofs and receipts stand."""
+    trust_the_clock()
+    old, young = record_at(timedelta(days=150)), record_at(timedelta(days=10))
+    seal()
+    with tenant(HIVE):
+        head = proofs.latest_checkpoint(HIVE)
+        leaf = Leaf.objects.get(entry_id=old)
+        receipt = proofs.inclusion_proof(HIVE, leaf=leaf)
+    assert prune() == 1
+    assert follow(365) is Step.RAISED
+    middle = record_at(timedelta(days=120))
+    seal()
+    assert prune() == 0
+    follow(90)
+    let_a_month_pass()
+    follow(90)
+    assert prune() == 1
+    follow(365)
+    seal()
+    assert not {old, middle} & kept() and young in kept()
+    with tenant(HIVE):
+        assert verification.verify(HIVE) == []
+        newest = proofs.latest_checkpoint(HIVE)
+        consistency = proofs.consistency_proof(HIVE, first=head.size, second=newest.size)
+    assert receipt.leaf_data is not None
+    assert merkle.verify_inclusion(
+        leaf=merkle.leaf_hash(receipt.leaf_data),
+        index=receipt.leaf_index,
+        size=head.size,
+        proof=receipt.hashes,
+        root=bytes(head.root),
+    )
+    assert merkle.verify_consistency(
+        first=head.size,
+        second=newest.size,
+        proof=consistency.hashes,
+        first_root=bytes(head.root),
+        second_root=bytes(newest.root),
+    )
+
+
+def test_days_do_not_fall_by_a_clock_that_jumped() -> None:
+    follow(365)
+    follow(90)
+    let_a_month_pass()
+    assert follow(90) is Step.NOTHING
+    trust_the_clock()
+    assert follow(90) is Step.LOWERED
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ("plan_days = 90", "announced"),
+        ("falls_to = 90, falls_at = now() + interval '29 days'", "30 days"),
+        ("falls_to = 90, falls_at = NULL", "check constraint"),
+        ("falls_to = 20, falls_at = now() + interval '31 days'", "check constraint"),
+        ("pruned_before = now() - interval '2 days'", "stays pruned"),
+        ("pruned_before = NULL", "stays pruned"),
+        ("chosen_days = 100", "only raised"),
+        ("chosen_days = NULL", "permission denied|only raised"),
+    ],
+)
+def test_the_database_lowers_nothing_unannounced(change: str, why: str) -> None:
+    follow(365)
+    with tenant(HIVE):
+        retention.choose_days(by=alice(), days=400)
+    with as_role("worker"):
+        retention.remember_pruned(account_id=HIVE, before=NOW)
+    # The owner stands for whoever is granted too much: the trigger binds it as well.
+    with as_role("owner"):
+        run("ALTER TABLE auditlog_retention NO FORCE ROW LEVEL SECURITY")
+        with pytest.raises(DatabaseError, match=why):
+            run(f"UPDATE auditlog_retention SET {change}")
+
+
+def test_a_request_cannot_touch_what_the_plan_gives() -> None:
+    for change in ("plan_days = 400", "falls_to = NULL", "pruned_before = now()"):
+        with tenant(HIVE), pytest.raises(DatabaseError, match="permission denied"):
+            run(f"UPDATE auditlog_retention SET {change}")
+
+
+def test_a_log_that_never_said_falls_no_faster_than_any_other() -> None:
+    record_at(timedelta(days=100), account_id=CHARLIES)
+    seal()
+    with tenant(CHARLIES), pytest.raises(DatabaseError, match="365 days"), transaction.atomic():
+        retention.begin(account_id=CHARLIES, plan_days=90)
+    assert [follow(90, CHARLIES), follow(90, CHARLIES)] == [Step.ANNOUNCED, Step.NOTHING]
+    with tenant(CHARLIES):
+        assert retention.days_of(CHARLIES) == 365
+
+
+def test_the_first_row_of_a_pruned_log_says_how_far_it_was_pruned() -> None:
+    """Logs were pruned before each had a row: what rightly went is no finding."""
+    record_at(timedelta(days=400), account_id=CHARLIES)
+    seal()
+    assert prune() == 1
+    seal()
+    forget_the_row(CHARLIES)
+    follow(365, CHARLIES)
+    with tenant(CHARLIES):
+        assert Retention.objects.get().pruned_before == NOW - timedelta(days=365)
+        assert verification.verify(CHARLIES) == []
+
+
+def test_pruning_itself_leaves_a_row() -> None:
+    stranger = UUID(int=0)
+    record_at(timedelta(days=400), account_id=stranger)
+    seal()
+    assert prune() == 1
+    with tenant(stranger):
+        assert Retention.objects.get().pruned_before == NOW - timedelta(days=365)
+        assert verification.verify(stranger) == []
+
+
+def forget_the_row(account_id: UUID) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE NONE")
+        cursor.execute("DELETE FROM auditlog_retention WHERE account_id = %s", [account_id])
+        cursor.execute("SET ROLE app")
+
+
 # --- Erasure -----------------------------------------------------------------------------------
 
 
 def erase(**query: str) -> Erasure:
     with tenant(HIVE):
-        erasure = retention.request_erasure(
+        erasure = erasing.request(
             by=key_actor(ip=None), query={name: [value] for name, value in query.items()}
         )
     with as_role("worker"):
-        retention.erase_due()
-        assert retention.erase_due() == 0
+        erasing.erase_due()
+        assert erasing.erase_due() == 0
     with tenant(HIVE):
         return Erasure.objects.get(pk=erasure.pk)
 
@@ -296,7 +505,7 @@ def test_a_persons_data_goes_and_event_time_and_proof_stay(
 
 
 def test_erasing_goes_through_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "LOOKED_AT_ONCE", 2)
+    monkeypatch.setattr(erasing, "LOOKED_AT_ONCE", 2)
     for _ in range(5):
         record_at(timedelta(days=1), label="dana@customer.example")
     seal()
@@ -306,7 +515,7 @@ def test_erasing_goes_through_every_page(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("query", [{}, {"outcome": ["allowed"]}, {"from": ["2026-01-01"]}])
 def test_nobody_erases_without_naming_someone(query: dict[str, list[str]]) -> None:
     with tenant(HIVE), pytest.raises(ValidationFailed, match="whose data"):
-        retention.request_erasure(by=alice(), query=query)
+        erasing.request(by=alice(), query=query)
 
 
 def test_another_accounts_entries_stay() -> None:

@@ -195,7 +195,7 @@ def test_an_entry_that_was_deleted_is_found_until_its_retention_is_over() -> Non
 def test_an_old_entry_that_no_pruning_took_is_found() -> None:
     """Past the shortest days of any plan, and the account's own pruning never came that far."""
     with tenant(HIVE):
-        retention.set_plan_days(account_id=HIVE, days=365)
+        retention.begin(account_id=HIVE, plan_days=365)
     assert findings().count("it is gone before its time") == 300
     change(
         "UPDATE auditlog_retention SET pruned_before = now() - interval '399 days'"
@@ -209,7 +209,7 @@ def test_an_old_entry_that_no_pruning_took_is_found() -> None:
 
 def test_moving_on_what_was_pruned_hides_no_young_entry() -> None:
     with tenant(HIVE):
-        retention.set_plan_days(account_id=HIVE, days=90)
+        retention.begin(account_id=HIVE, plan_days=365)
         entry_id = Leaf.objects.get(leaf_index=2).entry_id
     change("UPDATE auditlog_retention SET pruned_before = now() + interval '1 day'")
     change("DELETE FROM auditlog_entry WHERE id = %s", entry_id)
