@@ -87,6 +87,7 @@ class Key(ApiView):
 
     scope = {"GET": Scope.KEYS_READ, "PATCH": Scope.KEYS_WRITE, "DELETE": Scope.KEYS_WRITE}
     audit_events = {"GET": Event.READ, "PATCH": Event.UPDATED, "DELETE": Event.REVOKED}
+    without_fields = ("DELETE",)
 
     def get(self, request: ApiRequest, key_id: UUID) -> Response:
         row = actions.get(key_id)
@@ -132,6 +133,7 @@ class KeyOverlap(ApiView):
 
     scope = Scope.KEYS_WRITE
     audit_events = {"POST": Event.OVERLAP_ENDED}
+    without_fields = ("POST",)
 
     def post(self, request: ApiRequest, key_id: UUID) -> Response:
         row = actions.end_overlap(by=request.actor, key=actions.get(key_id), creator=request.key)

@@ -67,6 +67,7 @@ class ExportCancel(ExportView):
     """/v1/audit-log/exports/{id}/cancel"""
 
     audit_events: ClassVar[dict[str, str]] = {"POST": Event.EXPORT_CANCELED}
+    without_fields = ("POST",)
 
     def post(self, request: ApiRequest, export_id: str) -> Response:
         export = self.get_export(request, export_id)

@@ -76,6 +76,7 @@ class DkimRotation(ApiView):
 
     scope = Scope.DOMAINS_WRITE
     audit_events = {"POST": Event.KEY_PREPARED, "DELETE": Event.KEY_WITHDRAWN}
+    without_fields = ("DELETE",)
 
     def post(self, request: ApiRequest, domain_id: UUID) -> Response:
         domain = get_domain(request, domain_id)

@@ -47,6 +47,7 @@ class OneSender(ApiView):
         "PATCH": Event.SENDER_UPDATED,
         "DELETE": Event.SENDER_REMOVED,
     }
+    without_fields = ("DELETE",)
 
     def get(self, request: ApiRequest, sender_id: UUID) -> Response:
         row = _get(request, sender_id)

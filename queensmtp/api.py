@@ -1,6 +1,7 @@
 """What every API view shares: one error shape, one tenant transaction a request."""
 
 import logging
+from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, cast
 
@@ -12,7 +13,7 @@ from rest_framework import exceptions
 from rest_framework.views import APIView
 
 from queensmtp import errors, redaction, tenancy
-from queensmtp.errors import ApiError, FieldError, SecretOutOfPlace
+from queensmtp.errors import ApiError, FieldError, SecretOutOfPlace, refuse_field
 from queensmtp.requests import ApiRequest, TracedRequest
 from queensmtp.scopes import PUBLIC
 
@@ -33,6 +34,8 @@ class ApiView(APIView):
     # Whether its requests may hold keys and signing secrets; anywhere else they are refused, so
     # that no secret is stored in a name or a note.
     takes_secrets: ClassVar[bool] = False
+    # Methods of our own resources that take no fields, and refuse any.
+    without_fields: ClassVar[Collection[str]] = ()
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """DRF's dispatch, with the handler inside the tenant's transaction."""
@@ -44,6 +47,7 @@ class ApiView(APIView):
         try:
             self.initial(wrapped, *args, **kwargs)
             self.refuse_secrets(wrapped)
+            self.refuse_fields(wrapped)
             handler = getattr(self, str(wrapped.method).lower(), self.http_method_not_allowed)
             with self.unit_of_work(wrapped):
                 response = handler(wrapped, *args, **kwargs)
@@ -70,6 +74,12 @@ class ApiView(APIView):
         has_body = request.method in METHODS_WITH_BODY and hasattr(self, request.method.lower())
         if has_body and redaction.holds_secret(request.data):
             raise SecretOutOfPlace("The body holds an API key or a signing secret; remove it.")
+
+    def refuse_fields(self, request: ApiRequest) -> None:
+        """Who sends a field to a call that has none believes that it means something."""
+        if request.method in self.without_fields and request.data:
+            name = str(next(iter(request.data)))[:100] if isinstance(request.data, dict) else ""
+            raise refuse_field(name, "unknown", "this call takes no fields.")
 
     def unit_of_work(self, request: ApiRequest) -> AbstractContextManager[None]:
         if self.scope_for(str(request.method)) == PUBLIC:

@@ -41,6 +41,7 @@ class Listener(ApiView):
 
     scope = {"DELETE": Scope.WEBHOOKS_WRITE}
     audit_events = {"DELETE": Event.LISTENING_ENDED}
+    without_fields = ("DELETE",)
 
     def delete(self, request: ApiRequest, listener_id: UUID) -> Response:
         listener = _get(request, listener_id)
