@@ -4,7 +4,7 @@ VENV := .venv/bin
 LOCAL := $(VENV)/python -m deploy.local
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down reset test check lint types imports migrations smoke chaos kills manage lock
+.PHONY: help venv up down reset test check lint types imports migrations smoke chaos kills manage tamper lock
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18

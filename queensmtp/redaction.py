@@ -26,8 +26,28 @@ def holds_secret(value: Any) -> bool:
     return isinstance(value, list | tuple) and any(map(holds_secret, value))
 
 
+def on_one_line(text: str) -> str:
+    """Line ends, escape sequences and whatever else a terminal would obey, written out."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
 class SecretlessFormatter(logging.Formatter):
-    """Formats a record, its traceback included, and leaves the secrets out."""
+    """Formats a record, its traceback included, and leaves the secrets out.
+
+    What a stranger wrote cannot pass for a record of its own: a message is one line, and the
+    lines of a traceback are set in.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         return without_secrets(super().format(record))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return on_one_line(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        lines = super().formatException(ei).split("\n")
+        return "\n".join(f"  {on_one_line(line)}" for line in lines)

@@ -25,7 +25,8 @@ from sending.models import Message
 from sending.serializers import content_of
 
 LINK_SALT = "sending.attachment"
-# Whatever a stranger attached opens nowhere but in the program that it is saved for.
+# Whatever a stranger attached opens nowhere but in the program that it is saved for, and comes
+# from the host of the links in mails rather than from that of the console.
 LINK_HEADERS = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -55,7 +56,7 @@ class Stored:
             "size": len(file.data),
             "content_disposition": "inline" if file.content_id else "attachment",
             "content_id": file.content_id or None,
-            "download_url": f"{settings.CONSOLE_URL}/v1/attachments/{self._token()}",
+            "download_url": f"{settings.LINKS_URL}/v1/attachments/{self._token()}",
             "expires_at": expires_at.isoformat(),
         }
 

@@ -1,4 +1,4 @@
-"""A token that a caller puts where it does not belong reaches no log."""
+"""A token that a caller puts where it does not belong reaches no log, nor does a made-up line."""
 
 import io
 import logging
@@ -49,3 +49,21 @@ def test_a_secret_in_a_traceback_is_not_logged(log: io.StringIO) -> None:
     assert "cannot use whsec_… with qs_prod_" in log.getvalue()
     assert secret not in log.getvalue()
     assert KEY.text not in log.getvalue()
+
+
+FORGED = "x\r\n2026-01-01 00:00:00,000 INFO forged\x1b[2J\u2028\u202e\x85\x00"
+
+
+def test_what_a_stranger_wrote_is_no_line_of_its_own(log: io.StringIO) -> None:
+    logging.getLogger("django.request").warning("came from %s", FORGED)
+    try:
+        raise ValueError(FORGED)
+    except ValueError:
+        logging.getLogger("django.request").exception("failed for %s", FORGED)
+
+    written = log.getvalue()
+    assert [one for one in written if not one.isprintable() and one != "\n"] == []
+    first, second, *traceback = written.splitlines()
+    assert first.endswith(r"x\r\n2026-01-01 00:00:00,000 INFO forged\x1b[2J\u2028\u202e\x85\x00")
+    assert "failed for" in second
+    assert [one for one in traceback if not one.startswith("  ")] == []

@@ -95,6 +95,35 @@ def test_the_link_works_without_a_key(
     assert last["X-Content-Type-Options"] == "nosniff"
 
 
+ACTIVE = [
+    *("text/html", "text/html; charset=utf-7", "image/svg+xml", "application/xhtml+xml"),
+    *("text/xml", "application/javascript", "multipart/related", "message/rfc822"),
+    *("application/pdf", "application/x-shockwave-flash"),
+]
+
+
+# Threat C6
+@pytest.mark.parametrize("content_id", [None, "logo@hive"])
+@pytest.mark.parametrize("content_type", ACTIVE)
+def test_no_file_opens_in_the_browser_or_on_the_host_of_the_console(
+    client: Client, cast: Cast, token: str, content_type: str, content_id: str | None, settings: Any
+) -> None:
+    settings.LINKS_URL = "https://links.example"
+    script = "<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"
+    file = {"filename": "x", "content": base64.b64encode(script.encode()).decode()}
+    hostile = {**file, "content_type": content_type, "content_id": content_id}
+    email_id = make_email(cast.hive, html="<img src='cid:logo@hive'>", attachments=[hostile])
+    (found,) = get(client, f"{email_id}/attachments", token).json()["data"]
+
+    assert found["download_url"].startswith("https://links.example/v1/attachments/")
+    for method in (client.get, client.head):
+        answer = method(found["download_url"])
+        assert answer["Content-Disposition"].startswith("attachment; ")
+        assert answer["Content-Security-Policy"] == "sandbox; default-src 'none'"
+        assert answer["X-Content-Type-Options"] == "nosniff"
+        assert "Set-Cookie" not in answer
+
+
 def test_a_link_is_good_for_one_file_and_one_time(
     client: Client, cast: Cast, token: str, email_id: str, settings: Any
 ) -> None:
