@@ -25,15 +25,22 @@ class Event(StrEnum):
     EXPORT_FAILED = "audit_export.failed"
     EXPORT_DOWNLOADED = "audit_export.downloaded"
     EXPORT_EXPIRED = "audit_export.expired"
+    RETENTION_READ = "audit_retention.read"
     RETENTION_RAISED = "audit_retention.raised"
     RETENTION_LOWERED = "audit_retention.lowered"
     FALL_ANNOUNCED = "audit_retention.fall_announced"
     FALL_WITHDRAWN = "audit_retention.fall_withdrawn"
     ENTRIES_PRUNED = "audit_entry.pruned"
+    ERASURE_LISTED = "audit_erasure.listed"
+    ERASURE_READ = "audit_erasure.read"
     ERASURE_REQUESTED = "audit_erasure.requested"
     PERSONAL_DATA_ERASED = "audit_erasure.finished"
+    VIEW_LISTED = "audit_view.listed"
+    VIEW_READ = "audit_view.read"
     VIEW_SAVED = "audit_view.saved"
     VIEW_REMOVED = "audit_view.removed"
+    STREAM_LISTED = "audit_stream.listed"
+    STREAM_READ = "audit_stream.read"
     STREAM_CREATED = "audit_stream.created"
     STREAM_SWITCHED = "audit_stream.switched"
     STREAM_REMOVED = "audit_stream.removed"
@@ -56,15 +63,22 @@ SENTENCES: dict[str, str] = {
     Event.EXPORT_FAILED: "could not finish an export of the audit log",
     Event.EXPORT_DOWNLOADED: "downloaded an export of the audit log",
     Event.EXPORT_EXPIRED: "removed the file of an export that expired",
+    Event.RETENTION_READ: "looked at how long the audit log is kept",
     Event.RETENTION_RAISED: "raised how long the audit log is kept",
     Event.RETENTION_LOWERED: "shortened how long the audit log is kept, as announced",
     Event.FALL_ANNOUNCED: "announced that the audit log will be kept for less",
     Event.FALL_WITHDRAWN: "withdrew that the audit log would be kept for less",
     Event.ENTRIES_PRUNED: "removed the contents of entries past their retention",
+    Event.ERASURE_LISTED: "listed the erasures of personal data from the audit log",
+    Event.ERASURE_READ: "looked at an erasure of personal data from the audit log",
     Event.ERASURE_REQUESTED: "asked to erase personal data from the audit log",
     Event.PERSONAL_DATA_ERASED: "erased personal data from the audit log",
+    Event.VIEW_LISTED: "listed the saved views of the audit log",
+    Event.VIEW_READ: "looked at a saved view of the audit log",
     Event.VIEW_SAVED: "saved a view of the audit log",
     Event.VIEW_REMOVED: "removed a view of the audit log",
+    Event.STREAM_LISTED: "listed the streams of the audit log",
+    Event.STREAM_READ: "looked at a stream of the audit log",
     Event.STREAM_CREATED: "set up a stream of the audit log",
     Event.STREAM_SWITCHED: "switched a stream of the audit log",
     Event.STREAM_REMOVED: "removed a stream of the audit log",

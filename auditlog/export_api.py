@@ -1,6 +1,5 @@
 """Exports over the API (`design.md` 3.8)."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.http import HttpResponse
@@ -15,7 +14,7 @@ from auditlog.exported import Format
 from auditlog.filters import CURSOR_NAMES
 from auditlog.models import Export
 from queensmtp.actors import Target
-from queensmtp.errors import MalformedRequest, NotFound, refuse_field
+from queensmtp.errors import NotFound, refuse_field
 from queensmtp.ids import find_id
 from queensmtp.pagination import list_body, page, read_cursor
 from queensmtp.requests import ApiRequest
@@ -90,29 +89,12 @@ class ExportFile(ExportView):
 
 def read_request(data: Any) -> dict[str, Any]:
     """Read the body into what the action takes. The filters are those of the list."""
-    if not isinstance(data, Mapping):
-        raise MalformedRequest("The request body must be a JSON object.")
-    format = data.get("format", Format.JSONL)
+    body = queries.body_of(data)
+    format = body.get("format", Format.JSONL)
     if format not in Format.values:
         raise refuse_field("format", "invalid", f"give one of {', '.join(Format.values)}.")
-    proofs = data.get("proofs", False)
+    proofs = body.get("proofs", False)
     if not isinstance(proofs, bool):
         raise refuse_field("proofs", "invalid", "give true or false.")
-    query = {
-        name: _values(name, value)
-        for name, value in data.items()
-        if name not in ("format", "proofs") and value is not None
-    }
-    return {"format": format, "with_proofs": proofs, "query": query}
-
-
-def _values(name: str, value: Any) -> list[str]:
-    if name in CURSOR_NAMES:
-        raise refuse_field(name, "unknown_field", "an export has no pages; it holds everything.")
-    if isinstance(value, bool):
-        return ["true" if value else "false"]
-    if isinstance(value, str):
-        return [value]
-    if name == "event" and isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return value
-    raise refuse_field(name, "invalid", "give a text, as in the list's query.")
+    rest = {name: value for name, value in body.items() if name not in ("format", "proofs")}
+    return {"format": format, "with_proofs": proofs, "query": queries.filters_in(rest)}

@@ -58,6 +58,52 @@ EXPORT = {
     "finished_at": AT,
     "expires_at": AT,
 }
+RETENTION = {
+    "object": "audit_retention",
+    "days": 365,
+    "plan_days": 365,
+    "chosen_days": 180,
+    "falls_to": 180,
+    "falls_at": AT,
+    "pruned_before": AT,
+}
+OF_RETENTION = ("chosen_days", "falls_to", "falls_at", "pruned_before")
+ERASURE = {
+    "object": "audit_erasure",
+    "id": ID,
+    "status": "finished",
+    "entry_count": 12,
+    "created_by": {"type": "key", "id": ID, "label": "Compliance"},
+    "created_at": AT,
+    "finished_at": AT,
+}
+OF_AN_ERASURE = ("entry_count", "finished_at")
+STREAM = {
+    "object": "audit_stream",
+    "id": ID,
+    "kind": "https",
+    "address": "https://siem.example/in",
+    "fields": "ecs",
+    "has_authorization": True,
+    "enabled": True,
+    "next_leaf": 4711,
+    "problem": "The receiver answered 503.",
+    "tried_again_at": AT,
+    "sent_at": AT,
+    "created_at": AT,
+}
+OF_A_STREAM = ("problem", "tried_again_at", "sent_at")
+VIEW = {
+    "object": "audit_view",
+    "id": ID,
+    "name": "Refused keys",
+    "filters": AnyNames(event=["api_key.*"]),
+    "shared": True,
+    "created_by": {"id": ID, "label": "Compliance"},
+    "created_at": AT,
+}
+# Beside the scope that the route declares.
+ADMIN = "; the key also needs `keys:write`"
 OF_AN_EXPORT = ("rows_total", "percent", "bytes", "sha256", "started_at", "finished_at")
 
 OPERATIONS = {
@@ -138,5 +184,88 @@ OPERATIONS = {
     ),
     "GET /v1/audit-log/exports/{export_id}/file": Operation(
         summary="Download the file of an export", media_type="application/jsonl", errors=(409,)
+    ),
+    "GET /v1/audit-log/retention": Operation(
+        summary="See how long entries are kept",
+        answer=RETENTION,
+        nullable=OF_RETENTION,
+    ),
+    "PATCH /v1/audit-log/retention": Operation(
+        summary=f"Keep entries for longer; days that were chosen are never lowered{ADMIN}",
+        body={"days": 180},
+        answer=RETENTION,
+        nullable=OF_RETENTION,
+    ),
+    "POST /v1/audit-log/erasures": Operation(
+        summary="Erase personal data from every sealed entry that the list finds with these "
+        f"filters, for ever{ADMIN}",
+        body={"q": "dana@customer.example", "to": "2026-11-01"},
+        optional=("q", "to"),
+        answer={**ERASURE, "status": "queued"},
+        status=201,
+        nullable=OF_AN_ERASURE,
+    ),
+    "GET /v1/audit-log/erasures": Operation(
+        summary="List erasures, newest first",
+        answer=listed(ERASURE),
+        nullable=[f"data[].{name}" for name in OF_AN_ERASURE],
+        query=CURSORS,
+    ),
+    "GET /v1/audit-log/erasures/{erasure_id}": Operation(
+        summary="Get one erasure: whether it is done, and how many entries it touched",
+        answer=ERASURE,
+        nullable=OF_AN_ERASURE,
+    ),
+    "POST /v1/audit-log/streams": Operation(
+        summary=f"Push sealed entries to a SIEM, by HTTPS or syslog over TLS{ADMIN}",
+        body={
+            "kind": "https",
+            "address": "https://siem.example/in",
+            "fields": "ecs",
+            "authorization": "Bearer …",
+            "from_now_on": True,
+        },
+        optional=("kind", "fields", "authorization", "from_now_on"),
+        answer=STREAM,
+        status=201,
+        nullable=OF_A_STREAM,
+    ),
+    "GET /v1/audit-log/streams": Operation(
+        summary="List streams, newest first",
+        answer=listed(STREAM),
+        nullable=[f"data[].{name}" for name in OF_A_STREAM],
+        query=CURSORS,
+    ),
+    "GET /v1/audit-log/streams/{stream_id}": Operation(
+        summary="Get one stream: how far it has come, and what went wrong last",
+        answer=STREAM,
+        nullable=OF_A_STREAM,
+    ),
+    "PATCH /v1/audit-log/streams/{stream_id}": Operation(
+        summary=f"Stop a stream, or let it go on where it stopped{ADMIN}",
+        body={"enabled": False},
+        answer={**STREAM, "enabled": False},
+        nullable=OF_A_STREAM,
+    ),
+    "DELETE /v1/audit-log/streams/{stream_id}": Operation(
+        summary=f"Remove a stream{ADMIN}",
+        answer={"object": "audit_stream", "id": ID, "deleted": True},
+    ),
+    "POST /v1/audit-log/views": Operation(
+        summary="Save a search under a name, or replace the key's own of that name",
+        body={"name": "Refused keys", "filters": {"outcome": "refused"}, "shared": True},
+        optional=("filters", "filters.outcome", "shared"),
+        answer=VIEW,
+        status=201,
+    ),
+    "GET /v1/audit-log/views": Operation(
+        summary="List saved searches: the key's own, and those that are shared; newest first",
+        answer=listed(VIEW),
+        query=CURSORS,
+    ),
+    "GET /v1/audit-log/views/{view_id}": Operation(summary="Get a saved search", answer=VIEW),
+    "DELETE /v1/audit-log/views/{view_id}": Operation(
+        summary="Remove a search that the key itself saved",
+        answer={"object": "audit_view", "id": ID, "deleted": True},
     ),
 }

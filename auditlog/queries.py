@@ -1,21 +1,23 @@
-"""Reads the short queries of the checkpoint and proof endpoints. Unknown names are refused."""
+"""Reads the short queries and the bodies of the log's endpoints. Unknown names are refused."""
 
 from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
-from queensmtp.errors import FieldError, MissingField, refuse_field
+from auditlog.filters import CURSOR_NAMES
+from queensmtp.errors import FieldError, MalformedRequest, MissingField, refuse_field
 from queensmtp.ids import find_id
 
 # Larger numbers do not fit the columns they are compared with.
 LARGEST_SIZE = 2**63 - 1
 
 
-def refuse_unknown(query: Mapping[str, str], *, known: frozenset[str]) -> None:
+def refuse_unknown(query: Mapping[str, Any], *, known: frozenset[str]) -> None:
     for name in query:
         if name not in known:
             allowed = ", ".join(sorted(known)) or "none"
             raise refuse_field(
-                name, "unknown_field", f"there is no such parameter; known: {allowed}."
+                name[:64], "unknown_field", f"there is no such parameter; known: {allowed}."
             )
 
 
@@ -49,3 +51,50 @@ def find_entry_id(query: Mapping[str, str], name: str) -> UUID | None:
 def missing(name: str) -> MissingField:
     message = f"Missing `{name}`."
     return MissingField(message, errors=[FieldError(name, "missing", message)])
+
+
+def body_of(data: Any) -> Mapping[str, Any]:
+    if not isinstance(data, Mapping):
+        raise MalformedRequest("The request body must be a JSON object.")
+    return data
+
+
+def find_text(body: Mapping[str, Any], name: str) -> str:
+    """Return a text, empty when the body does not give it."""
+    value = body.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or "\x00" in value or not _is_unicode(value):
+        raise refuse_field(name, "invalid", "give a text.")
+    return value
+
+
+def find_switch(body: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    value = body.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise refuse_field(name, "invalid", "give true or false.")
+    return value
+
+
+def filters_in(body: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Read the list's filters as a body gives them into what its query would be."""
+    return {name: _values(name, value) for name, value in body.items() if value is not None}
+
+
+def _values(name: str, value: Any) -> list[str]:
+    if name in CURSOR_NAMES:
+        raise refuse_field(name, "unknown_field", "there are no pages here; it is about all.")
+    if isinstance(value, bool):
+        return ["true" if value else "false"]
+    if isinstance(value, str) and _is_unicode(value):
+        return [value]
+    if name == "event" and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return value
+    raise refuse_field(name[:64], "invalid", "give a text, as in the list's query.")
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it holds no half of a surrogate pair, which no database can store."""
+    return not any("\ud800" <= one <= "\udfff" for one in text)

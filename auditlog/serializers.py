@@ -1,10 +1,12 @@
 """The wire shapes of the audit log (`design.md` 3.8)."""
 
+from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qs
 
 from auditlog import checkpoints
 from auditlog.entries import rfc3339
-from auditlog.models import Checkpoint, Entry, Head
+from auditlog.models import Checkpoint, Entry, Erasure, Head, Retention, SavedView, Stream
 from auditlog.proofs import ConsistencyProof, InclusionProof, cosigned_note, encoded
 
 
@@ -61,6 +63,70 @@ def consistency_body(proof: ConsistencyProof) -> dict[str, Any]:
         "to": proof.second,
         "hashes": [encoded(each) for each in proof.hashes],
     }
+
+
+def retention_body(kept: Retention) -> dict[str, Any]:
+    return {
+        "object": "audit_retention",
+        "days": kept.days,
+        "plan_days": kept.plan_days,
+        "chosen_days": kept.chosen_days,
+        "falls_to": None if kept.falls_at is None else kept.days_after_fall,
+        "falls_at": _moment(kept.falls_at),
+        "pruned_before": _moment(kept.pruned_before),
+    }
+
+
+def erasure_body(erasure: Erasure) -> dict[str, Any]:
+    """Never whom it is about: that goes with the data."""
+    return {
+        "object": "audit_erasure",
+        "id": str(erasure.pk),
+        "status": "queued" if erasure.finished_at is None else "finished",
+        "entry_count": None if erasure.finished_at is None else erasure.entry_count,
+        "created_by": {
+            "type": erasure.asked_by_type,
+            "id": erasure.asked_by_id,
+            "label": erasure.asked_by_label,
+        },
+        "created_at": rfc3339(erasure.created_at),
+        "finished_at": _moment(erasure.finished_at),
+    }
+
+
+def stream_body(stream: Stream) -> dict[str, Any]:
+    """The header's value is told to the receiver alone."""
+    is_resting = stream.is_enabled and stream.failure_count > 0
+    return {
+        "object": "audit_stream",
+        "id": str(stream.pk),
+        "kind": stream.kind,
+        "address": stream.address,
+        "fields": stream.fields,
+        "has_authorization": stream.authorization is not None,
+        "enabled": stream.is_enabled,
+        "next_leaf": stream.next_leaf,
+        "problem": stream.problem or None,
+        "tried_again_at": _moment(stream.due_at) if is_resting else None,
+        "sent_at": _moment(stream.sent_at),
+        "created_at": rfc3339(stream.created_at),
+    }
+
+
+def view_body(view: SavedView) -> dict[str, Any]:
+    return {
+        "object": "audit_view",
+        "id": str(view.pk),
+        "name": view.name,
+        "filters": parse_qs(view.query),
+        "shared": view.is_shared,
+        "created_by": {"id": view.owner_id, "label": view.owner_label},
+        "created_at": rfc3339(view.created_at),
+    }
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else rfc3339(at)
 
 
 def _target(entry: Entry) -> dict[str, str] | None:
