@@ -25,7 +25,7 @@ from queensmtp.errors import FieldError, NotFound, refuse_field
 from queensmtp.ids import new_id
 
 OVERLAP_MAXIMUM_SECONDS = 30 * 86_400
-NOT_LOADED = {"name", "labels", "account_is_active"}
+NOT_LOADED = {"name", "labels", "account_is_active", "account_plan"}
 POLICY_COLUMNS = [one.name for one in fields(KeyRecord) if one.name not in NOT_LOADED]
 
 
@@ -59,6 +59,7 @@ def create(
         labels=labels,
         notes=notes,
         is_decoy=is_decoy,
+        quota_counter_id=_counter_of(creator) if creator and creator.daily_quota else None,
     )
     key.save(force_insert=True)
     _record(by, Event.CREATED, key, _facts(key))
@@ -90,6 +91,7 @@ def rotate(
         labels=old.labels,
         notes=old.notes,
         is_decoy=old.is_decoy,
+        quota_counter_id=_counter_of(old),
     )
     successor.replaces_id = old.pk
     successor.save(force_insert=True)
@@ -212,6 +214,7 @@ def _mint(
     labels: Mapping[str, str] | None,
     notes: str,
     is_decoy: bool,
+    quota_counter_id: UUID | None,
 ) -> tuple[ApiKey, Token]:
     token = tokens.mint(environment)
     version, pepper = settings.KEY_PEPPERS[0]
@@ -231,10 +234,16 @@ def _mint(
         created_by=by.label,
         created_by_key_id=by.key_id,
         is_decoy=is_decoy,
+        quota_counter_id=quota_counter_id,
         **rights.columns(),
     )
     _seal(key)
     return key, token
+
+
+def _counter_of(key: ApiKey | KeyRecord) -> UUID:
+    """A quota is shared with successors and with keys made under it, or a thief would rotate."""
+    return key.quota_counter_id or key.id
 
 
 def _seal(key: ApiKey) -> None:

@@ -25,6 +25,7 @@ SETTABLE = {
     "expires_at",
     "rotate_every_seconds",
     "rate_limit",
+    "daily_quota",
     "labels",
     "notes",
     "allow_wide_cidrs",
@@ -38,6 +39,7 @@ AS_THEY_ARE = (
     "learning_until",
     "allowed_recipients",
     "expires_at",
+    "daily_quota",
 )
 FILTERS = {"limit", "after", "before", "environment", "status", "label"}
 # Enough to mend a request by; one for each would make a small request a huge answer.

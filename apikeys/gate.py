@@ -1,7 +1,7 @@
 """Reads the key that a request presents: one indexed query, no cache, so revocation is instant."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ LOOK_UP_MANY = (
     "SELECT found.* FROM unnest(%s::text[]) AS wanted (id)"
     " CROSS JOIN LATERAL api_key_by_public_id(wanted.id) AS found"
 )
+LABELS_AT = [one.name for one in fields(KeyRecord)].index("labels")
 # In the audit entry of a request that only a learning key's allowlist let pass.
 LEARNED = "would_be_refused"
 
@@ -95,9 +96,8 @@ def find_records(public_ids: Iterable[str]) -> dict[str, KeyRecord]:
 
 
 def _record_of_row(row: Sequence[Any]) -> KeyRecord:
-    *columns, labels, account_is_active, is_decoy, learning_until = row
-    values: list[Any] = [*map(_frozen, columns), orjson.loads(labels)]
-    values += [account_is_active, is_decoy, learning_until]
+    values: list[Any] = list(map(_frozen, row))
+    values[LABELS_AT] = orjson.loads(values[LABELS_AT])
     return KeyRecord(*values)
 
 

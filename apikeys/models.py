@@ -64,6 +64,10 @@ class ApiKey(models.Model):
     allowed_recipients = ArrayField(models.CharField(max_length=320), null=True)
     rate_requests = models.PositiveIntegerField(null=True)
     rate_per_seconds = models.PositiveIntegerField(null=True)
+    # Recipients that it may write to in a day (UTC), beside the quota of its account.
+    daily_quota = models.PositiveIntegerField(null=True)
+    # Whose counter that is taken from: the key that it replaced, or that made it. None: its own.
+    quota_counter_id = models.UUIDField(null=True)
     expires_at = models.DateTimeField(null=True)
     overlap_ends_at = models.DateTimeField(null=True)
     # Until then the allowlist refuses nobody and records whom it would have refused.
@@ -93,6 +97,10 @@ class ApiKey(models.Model):
                 condition=Q(rate_requests=None, rate_per_seconds=None)
                 | Q(rate_requests__gt=0, rate_per_seconds__gt=0),
                 name="api_key_rate_is_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(daily_quota=None) | Q(daily_quota__gt=0),
+                name="api_key_daily_quota_is_some",
             ),
             models.CheckConstraint(
                 condition=Q(overlap_ends_at=None) | Q(replaced_by_id__isnull=False),

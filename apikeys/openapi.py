@@ -17,6 +17,7 @@ SETTABLE = {
     "expires_at": "2027-02-21T00:00:00+00:00",
     "rotate_every_seconds": None,
     "rate_limit": {"requests": 20, "per_seconds": 1},
+    "daily_quota": 5_000,
     "labels": AnyNames(client="acme"),
     "notes": "Belongs to the shop team.",
 }
@@ -28,6 +29,7 @@ RESTRICTIONS = (
     "expires_at",
     "rotate_every_seconds",
     "rate_limit",
+    "daily_quota",
     "last_used_at",
     "last_used_ip",
     "last_used_user_agent",

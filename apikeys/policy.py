@@ -92,6 +92,10 @@ class KeyRecord:
     account_is_active: bool = True
     is_decoy: bool = False
     learning_until: datetime | None = None
+    daily_quota: int | None = None
+    # Whose counter its quota is taken from, when it is not its own.
+    quota_counter_id: UUID | None = None
+    account_plan: str = ""
 
     def expected_mac(self, *, pepper: str) -> bytes:
         """HMAC-SHA-256 over every column that decides, under the pepper of the digest."""
@@ -116,6 +120,8 @@ class KeyRecord:
             covered.append("decoy")
         if self.learning_until is not None:
             covered.append(f"learning {_instant(self.learning_until)}")
+        if self.daily_quota is not None or self.quota_counter_id is not None:
+            covered.append(f"quota {self.daily_quota} {self.quota_counter_id}")
         return hmac.new(base64.b64decode(pepper), orjson.dumps(covered), hashlib.sha256).digest()
 
 

@@ -16,6 +16,8 @@ WORDS: dict[str, str] = {
     Reason.RECIPIENT: "The key may not write to this recipient",
     "domain_not_verified": "The sending domain is not verified",
     "rate_limit_exceeded": "The key was used faster than it may",
+    "daily_quota_exceeded": "The quota of the day was used up, that of the key or of the account",
+    "monthly_quota_exceeded": "The account's quota of the month was used up",
     "validation_error": "The request itself was wrong",
     "not_found": "What it asked for is not there",
 }

@@ -15,6 +15,7 @@ from queensmtp.scopes import ALL, Scope, granted
 
 NAME_LIMIT, NOTES_LIMIT, LABEL_LIMIT, LABELS_MAXIMUM = 100, 2_000, 64, 16
 RATE_MAXIMUM, PERIOD_MAXIMUM = 100_000, 86_400
+QUOTA_MAXIMUM = 1_000_000_000
 LIST_MAXIMUM = 100
 # From a day, which leaves time to be reminded, to two years.
 SCHEDULE_MINIMUM, SCHEDULE_MAXIMUM = 86_400, 731 * 86_400
@@ -39,6 +40,7 @@ class Rights:
     # With it, `expires_at` is the deadline of the next rotation.
     rotate_every_seconds: int | None = None
     learning_until: datetime | None = None
+    daily_quota: int | None = None
 
     def renewed(self, now: datetime) -> "Rights":
         """The same rights with the deadline of a new secret."""
@@ -96,6 +98,7 @@ def read(body: Mapping[str, Any], *, now: datetime, reading: Reading) -> Rights:
         rate_per_seconds=per_seconds,
         rotate_every_seconds=every,
         learning_until=_learning(body.get("learning_until"), now, reading),
+        daily_quota=_quota(body.get("daily_quota"), reading),
     )
     return wanted.renewed(now)
 
@@ -116,6 +119,8 @@ def above_ceiling(wanted: Rights, creator: KeyRecord) -> list[FieldError]:
         beyond.append("expires_at")
     if _rate_exceeds(wanted, creator):
         beyond.append("rate_limit")
+    if creator.daily_quota and (wanted.daily_quota or QUOTA_MAXIMUM + 1) > creator.daily_quota:
+        beyond.append("daily_quota")
     message = "a key cannot give more than it has itself."
     return [FieldError(name, "above_ceiling", message) for name in beyond]
 
@@ -269,6 +274,16 @@ def _rate(value: Any, reading: Reading) -> tuple[int | None, int | None]:
         f"give `requests` (1 to {RATE_MAXIMUM}) and `per_seconds` (1 to {PERIOD_MAXIMUM}).",
     )
     return None, None
+
+
+def _quota(value: Any, reading: Reading) -> int | None:
+    if value is None:
+        return None
+    if _is_count(value, QUOTA_MAXIMUM):
+        return int(value)
+    message = f"give the recipients of a day, a whole number from 1 to {QUOTA_MAXIMUM}."
+    reading.refuse("daily_quota", "invalid", message)
+    return None
 
 
 def _is_count(value: object, highest: int) -> bool:

@@ -23,6 +23,7 @@ def key(row: ApiKey, *, last_used: Use | None = None) -> dict[str, Any]:
         "expires_at": _time(row.expires_at),
         "rotate_every_seconds": row.rotate_every_seconds,
         "rate_limit": row.rate_limit,
+        "daily_quota": row.daily_quota,
         "labels": row.labels,
         "notes": row.notes,
         "prefix": row.prefix,

@@ -129,6 +129,7 @@ def _wanted(body: Mapping[str, Any], creator: KeyRecord) -> Rights:
         expires_at=_end_of(creator),
         rate_requests=creator.rate_requests,
         rate_per_seconds=creator.rate_per_seconds,
+        daily_quota=creator.daily_quota,
     )
 
 

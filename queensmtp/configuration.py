@@ -136,6 +136,20 @@ def numbers(name: str, *, default: list[int]) -> list[int]:
     return [int(part) for part in parts]
 
 
+def counts(name: str, *, of: tuple[str, ...]) -> dict[str, int]:
+    """`team=1000,community=100`: a whole number for some of the names; {} when unset."""
+    found = {}
+    for part in filter(None, (one.strip() for one in os.environ.get(name, "").split(","))):
+        key, _, number = (one.strip() for one in part.partition("="))
+        if key not in of or not (number.isascii() and number.isdigit() and int(number) > 0):
+            raise ImproperlyConfigured(
+                f"{name} holds {part!r}: write it like {of[0]}=1000, with one of "
+                f"{', '.join(of)} and a whole number above 0; a name left out has no limit."
+            )
+        found[key] = int(number)
+    return found
+
+
 def choice(name: str, *, options: tuple[str, ...], default: str) -> str:
     """One of a closed list."""
     value = os.environ.get(name, default)

@@ -289,6 +289,11 @@ GITHUB_SECRET_SCANNING_KEYS = read.signing_keys("GITHUB_SECRET_SCANNING_KEYS")
 
 # --- Sending -----------------------------------------------------------------------------------
 
+# Recipients that an account may write to, by its plan; a plan that is not named has no quota.
+PLANS = ("community", "team", "enterprise")
+DAILY_QUOTAS = read.counts("DAILY_QUOTAS", of=PLANS)
+MONTHLY_QUOTAS = read.counts("MONTHLY_QUOTAS", of=PLANS)
+
 MESSAGE_MAX_BYTES = read.number("MESSAGE_MAX_BYTES", default=40 * 1024 * 1024, at_least=1)
 RECIPIENTS_MAX = read.number("RECIPIENTS_MAX", default=50, at_least=1)
 BATCH_MAX = read.number("BATCH_MAX", default=100, at_least=1)

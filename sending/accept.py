@@ -7,8 +7,9 @@ outside a transaction it is a transaction of its own, so the message, its recipi
 idempotency answer and the audit entry are stored together or not at all.
 """
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -19,22 +20,27 @@ from queensmtp import bell, hot, tenancy
 from queensmtp.actors import Actor, Target
 from queensmtp.errors import InvalidApiKey
 from queensmtp.ratelimit import Verdict
-from sending import gates, rows, scheduling, statements
+from sending import gates, quota_counters, quotas, rows, scheduling, statements
 from sending.audit import Event
 from sending.gates import Idempotency, Refused
+from sending.quotas import Spending
 from sending.rows import Draft
 from sending.submissions import Submission
+
+# How many live, how many stored, and what each quota has used by then.
+Counts = tuple[int, int, Sequence[int] | None]
 
 DELIVER_TASK = "sending.tasks.deliver_due"
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The answer: the e-mail's id, whether it was given before, and the state of the limit."""
+    """The answer: the e-mail's id, whether it was given before, and the state of the limits."""
 
     email_id: UUID
     is_replay: bool
     verdict: Verdict | None
+    quota_headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def accept_email(
@@ -54,17 +60,19 @@ def accept_email(
     verdict = gates.pass_rate_limit(key)
     gates.pass_validation(submission)
     draft, now = Draft.of(submission, account_id=key.account_id), datetime.now(UTC)
-    with unit_of_work([draft], key):
-        live, stored = _store(draft, now, key, actor, via, idempotency)
-        if stored and submission.scheduled_at is not None:
-            scheduling.announce([draft], now=now)
+    spending = quotas.spending_of_key(key, submission.recipients, now=now)
+    live, stored, used = quota_counters.spend(
+        spending, lambda: _store(draft, now, key, actor, via, idempotency, spending)
+    )
     if not live:
         raise _why_not_live(draft, key)
     if not stored:
         answer = gates.answer_of_the_winner(key, idempotency)
         return Accepted(UUID(answer["id"]), is_replay=True, verdict=verdict)
     bell.ring(DELIVER_TASK, queue="send")
-    return Accepted(draft.id, is_replay=False, verdict=verdict)
+    quota_counters.ring_when_reached(spending, used)
+    told = quotas.headers(spending, used)
+    return Accepted(draft.id, is_replay=False, verdict=verdict, quota_headers=told)
 
 
 def unit_of_work(drafts: list[Draft], key: KeyRecord) -> AbstractContextManager[None]:
@@ -81,16 +89,29 @@ def _store(
     actor: Actor,
     via: str,
     idempotency: Idempotency | None,
-) -> tuple[int, int]:
+    spending: Spending | None,
+) -> Counts:
     params: list[Any] = [str(key.account_id), key.id, draft.sender.domain]
     if idempotency is not None:
         params += rows.idempotency_params(idempotency, {"id": str(draft.id)}, now)
     params += rows.message_params(draft, key=key, actor=actor, via=via, now=now)
     params += rows.recipient_params(draft, now=now)
     params += _audit_params(draft, actor, now)
-    row = hot.fetch_one(statements.IDEMPOTENT if idempotency else statements.ONCE, params)
+    statement = statements.IDEMPOTENT if idempotency else statements.ONCE
+    with unit_of_work([draft], key):
+        counts = run(statement, params, spending)
+        if counts[1] and draft.submission.scheduled_at is not None:
+            scheduling.announce([draft], now=now)
+    return counts
+
+
+def run(statement: str, params: list[Any], spending: Spending | None) -> Counts:
+    """One of the statements, with what it spends."""
+    if spending is not None:
+        statement, params = statements.SPENDING[statement], [*params, *spending.params()]
+    row = hot.fetch_one(statement, params)
     assert row is not None
-    return row[0], row[1]
+    return row[0], row[1], row[2] if spending else None
 
 
 def _audit_params(draft: Draft, actor: Actor, now: datetime) -> list[Any]:

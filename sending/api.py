@@ -20,11 +20,12 @@ from queensmtp.errors import (
     UnsupportedMediaType,
     refuse_field,
 )
-from queensmtp.ratelimit import Verdict
 from queensmtp.requests import TracedRequest
 from queensmtp.scopes import Scope
 from sending import accept, batch, email_api, idempotency, submissions
+from sending.accept import Accepted
 from sending.audit import Event
+from sending.batch import AcceptedBatch
 from sending.errors import BadIdempotencyKey
 from sending.gates import Idempotency, Refused
 
@@ -73,7 +74,7 @@ def _send_one(request: TracedRequest) -> HttpResponse:
     )
     request.audit_target = Target("email", str(accepted.email_id))
     answer = {"id": str(accepted.email_id)}
-    return _accepted(request, answer, accepted.verdict, is_replay=accepted.is_replay)
+    return _accepted(request, answer, accepted)
 
 
 def _send_many(request: TracedRequest) -> HttpResponse:
@@ -87,7 +88,7 @@ def _send_many(request: TracedRequest) -> HttpResponse:
         is_permissive=is_permissive,
         idempotency=_idempotency(request, MANY, [is_permissive, items]),
     )
-    return _accepted(request, accepted.answer, accepted.verdict, is_replay=accepted.is_replay)
+    return _accepted(request, accepted.answer, accepted)
 
 
 def _items(body: Any) -> list[Any]:
@@ -131,16 +132,16 @@ def _idempotency(request: TracedRequest, endpoint: str, asked: Any) -> Idempoten
 
 
 def _accepted(
-    request: TracedRequest, answer: Any, verdict: Verdict | None, *, is_replay: bool
+    request: TracedRequest, answer: Any, accepted: Accepted | AcceptedBatch
 ) -> HttpResponse:
     # The statement wrote the entry; a replay is an entry of its own.
-    request.audit_recorded = not is_replay
+    request.audit_recorded = not accepted.is_replay
     response = json_response(answer, status=202)
-    if is_replay:
+    if accepted.is_replay:
         response["Idempotent-Replayed"] = "true"
-    if verdict is not None:
-        for name, value in verdict.headers().items():
-            response[name] = value
+    limits = accepted.verdict.headers() if accepted.verdict else {}
+    for name, value in {**limits, **accepted.quota_headers}.items():
+        response[name] = value
     return response
 
 

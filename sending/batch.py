@@ -3,22 +3,24 @@
 Strict takes all or none. Permissive takes what passes every gate and names the rest.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from apikeys.policy import KeyRecord
 from auditlog import actions as audit
 from auditlog import entries
-from queensmtp import bell, hot
+from queensmtp import bell
 from queensmtp.actors import Actor, Target
 from queensmtp.errors import InvalidApiKey
 from queensmtp.ratelimit import Verdict
-from sending import gates, rows, scheduling, statements
-from sending.accept import DELIVER_TASK, unit_of_work
+from sending import accept, gates, quota_counters, quotas, rows, scheduling, statements
+from sending.accept import DELIVER_TASK
 from sending.audit import Event
+from sending.errors import DailyQuotaExceeded, MonthlyQuotaExceeded
 from sending.gates import Idempotency, Refused
+from sending.quotas import Spending
 from sending.rows import Draft
 from sending.submissions import Submission
 
@@ -36,6 +38,29 @@ class AcceptedBatch:
     answer: dict[str, Any]
     is_replay: bool
     verdict: Verdict | None
+    quota_headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What is left of a request after the gates, and who asks."""
+
+    drafts: Drafts
+    refusals: Refusals
+    key: KeyRecord
+    actor: Actor
+    is_permissive: bool
+    idempotency: Idempotency | None
+
+    def spending(self, drafts: Iterable[Draft], now: datetime) -> Spending | None:
+        addresses = [address for one in drafts for address in one.submission.recipients]
+        return quotas.spending_of_key(self.key, addresses, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    answer: dict[str, Any]
+    quota_headers: Mapping[str, str]
 
 
 def accept_batch(
@@ -60,15 +85,17 @@ def accept_batch(
         _leave_out_unverified(drafts, refusals, key)
     elif refusals:
         raise whole(refusals)
-    answer = _answer(drafts, refusals, is_permissive)
     if not drafts:
         _record_refused(refusals, actor)
+        answer = _answer(drafts, refusals, is_permissive)
         return AcceptedBatch(answer, is_replay=False, verdict=verdict)
-    if not _store(drafts, refusals, answer, key, actor, idempotency):
+    batch = _Batch(drafts, refusals, key, actor, is_permissive, idempotency)
+    stored = _store_what_fits(batch) if is_permissive else _store(batch)
+    if stored is None:
         answer = gates.answer_of_the_winner(key, idempotency)
         return AcceptedBatch(answer, is_replay=True, verdict=verdict)
     bell.ring(DELIVER_TASK, queue="send")
-    return AcceptedBatch(answer, is_replay=False, verdict=verdict)
+    return AcceptedBatch(stored.answer, False, verdict, stored.quota_headers)
 
 
 def whole(refusals: Mapping[int, Refused]) -> Refused:
@@ -125,32 +152,69 @@ def _answer(drafts: Drafts, refusals: Refusals, is_permissive: bool) -> dict[str
     return answer
 
 
-def _store(
-    drafts: Drafts,
-    refusals: Refusals,
-    answer: dict[str, Any],
-    key: KeyRecord,
-    actor: Actor,
-    idempotency: Idempotency | None,
-) -> bool:
-    """Whether it was stored; not when a twin was answered meanwhile."""
-    now, many = datetime.now(UTC), list(drafts.values())
+def _store_what_fits(batch: _Batch) -> _Stored | None:
+    """What the quotas have room for. Others may take some of that room before it is stored; then
+    less fits the next time."""
+    while True:
+        try:
+            return _store(batch)
+        except Refused as refused:
+            is_full = isinstance(refused.error, DailyQuotaExceeded | MonthlyQuotaExceeded)
+            if not is_full or not _leave_out_overflow(batch):
+                raise
+
+
+def _leave_out_overflow(batch: _Batch) -> bool:
+    """Keep each item, in their order, that still fits; whether some went and some are left."""
+    now = datetime.now(UTC)
+    whole = batch.spending(batch.drafts.values(), now)
+    used = quota_counters.used_of(whole) if whole else []
+    kept = {}
+    for at, draft in batch.drafts.items():
+        one = batch.spending([draft], now)
+        overflow = quota_counters.find_refusal(one, used) if one else None
+        if overflow is None:
+            kept[at] = draft
+            used = [count + one.cost for count in used] if one else used
+        else:
+            batch.refusals[at] = overflow
+    is_less = 0 < len(kept) < len(batch.drafts)
+    batch.drafts = kept
+    return is_less
+
+
+def _store(batch: _Batch) -> _Stored | None:
+    """None when a twin was answered meanwhile."""
+    now = datetime.now(UTC)
+    spending = batch.spending(batch.drafts.values(), now)
+    answer = _answer(batch.drafts, batch.refusals, batch.is_permissive)
+    live, stored, used = quota_counters.spend(spending, lambda: _run(batch, answer, spending, now))
+    if not live:
+        raise _why_not_live(batch.drafts, batch.key)
+    if not stored:
+        return None
+    quota_counters.ring_when_reached(spending, used)
+    return _Stored(answer, quotas.headers(spending, used))
+
+
+def _run(
+    batch: _Batch, answer: dict[str, Any], spending: Spending | None, now: datetime
+) -> accept.Counts:
+    key, actor, many = batch.key, batch.actor, list(batch.drafts.values())
     domains = sorted({draft.sender.domain for draft in many})
     params: list[Any] = [str(key.account_id), domains, key.id, len(domains)]
-    if idempotency is not None:
-        params += rows.idempotency_params(idempotency, answer, now)
+    if batch.idempotency is not None:
+        params += rows.idempotency_params(batch.idempotency, answer, now)
     params += rows.many_message_params(many, key=key, actor=actor, now=now)
     params += rows.many_recipient_params(many, now=now)
-    params += _audit_params(many, refusals, actor, now)
-    with unit_of_work(many, key):
-        row = hot.fetch_one(statements.MANY_IDEMPOTENT if idempotency else statements.MANY, params)
-        scheduled = [draft for draft in many if draft.submission.scheduled_at]
-        if row and row[1] and scheduled:
+    params += _audit_params(many, batch.refusals, actor, now)
+    statement = statements.MANY_IDEMPOTENT if batch.idempotency else statements.MANY
+    scheduled = [draft for draft in many if draft.submission.scheduled_at]
+    with accept.unit_of_work(many, key):
+        counts = accept.run(statement, params, spending)
+        if counts[1] and scheduled:
             scheduling.announce(scheduled, now=now)
-    assert row is not None
-    if not row[0]:
-        raise _why_not_live(drafts, key)
-    return bool(row[1])
+    return counts
 
 
 def _audit_params(

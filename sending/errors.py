@@ -1,4 +1,4 @@
-from queensmtp.errors import Conflict, MalformedRequest, PermissionRefused
+from queensmtp.errors import ApiError, Conflict, MalformedRequest, PermissionRefused
 
 
 class DomainNotVerified(PermissionRefused):
@@ -42,3 +42,15 @@ class OtherRequestUnderKey(Conflict):
         "This `Idempotency-Key` was used in the last 24 hours for a request with another body. "
         "Use a new key."
     )
+
+
+class DailyQuotaExceeded(ApiError):
+    """The recipients of the day are used up: those of the account, or those of the key."""
+
+    name, status, message = "daily_quota_exceeded", 429, "The daily quota is used up."
+
+
+class MonthlyQuotaExceeded(ApiError):
+    """The account's recipients of the month are used up."""
+
+    name, status, message = "monthly_quota_exceeded", 429, "The monthly quota is used up."

@@ -300,3 +300,27 @@ class MtaStsPolicy(models.Model):
             hosts=list(policy.hosts),
             expires_at=policy.expires_at,
         )
+
+
+class QuotaCounter(models.Model):
+    """What an account, or a key and its successors, accepted in a day or a month.
+
+    Raised by the statement that stores mail; `allowed` is the limit that it was last held against.
+    """
+
+    pk = models.CompositePrimaryKey("account_id", "counter_id", "period", "starts_on")
+    account_id = models.UUIDField()
+    # The account's id, or that of the key whose counter it is.
+    counter_id = models.UUIDField()
+    period = models.CharField(max_length=5, choices=[("day", "Day"), ("month", "Month")])
+    starts_on = models.DateField()
+    allowed = models.BigIntegerField()
+    used = models.BigIntegerField(default=0)
+    # The last mark that its people were told of.
+    told_percent = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        indexes = [models.Index(fields=["starts_on"], name="quota_counter_by_start")]
+
+    def __str__(self) -> str:
+        return f"{self.used} of {self.allowed} in the {self.period} of {self.starts_on}"

@@ -8,10 +8,11 @@ from domains.models import Domain
 from queensmtp import addresses, bell, crypto
 from queensmtp.actors import Actor, Target
 from queensmtp.ids import new_id
-from sending import gates
+from sending import gates, quota_counters, quotas
 from sending.accept import DELIVER_TASK
 from sending.audit import Event
 from sending.errors import ContentsGone
+from sending.gates import Refused
 from sending.models import Message, Recipient
 from sending.submissions import message_id_for
 
@@ -27,8 +28,9 @@ def resend(*, by: Actor, message: Message) -> Message:
     if not domain.is_verified:
         raise gates.domain_not_verified(domain.name).error
     copy = _copy(message, by)
-    copy.save(force_insert=True)
     recipients = list(message.recipients.order_by("pk"))
+    _spend(copy, recipients)
+    copy.save(force_insert=True)
     Recipient.objects.bulk_create(
         Recipient(
             account_id=copy.account_id,
@@ -48,6 +50,21 @@ def resend(*, by: Actor, message: Message) -> Message:
     )
     bell.ring(DELIVER_TASK, queue="send")
     return copy
+
+
+def _spend(copy: Message, recipients: list[Recipient]) -> None:
+    """It counts as any other message of the account."""
+    spending = quotas.spending_of(
+        copy.account_id,
+        quotas.of_account(copy.account_id, copy.account.plan),
+        [one.address for one in recipients],
+        environment=copy.environment,
+        now=copy.created_at,
+    )
+    try:
+        quota_counters.spend_alone(spending)
+    except Refused as refused:
+        raise refused.error from None
 
 
 def _copy(message: Message, by: Actor) -> Message:

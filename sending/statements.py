@@ -149,6 +149,22 @@ MANY_IDEMPOTENT = (
     f"{entries.insert_ctes('accepted')} {_END}"
 )
 
+# --- With quotas ---------------------------------------------------------------------------------
+
+# The last thing, so that the counters are locked for no longer than it takes to commit. Raises when
+# a quota has no room (`sending.quota_counters`); then nothing is stored.
+_SPEND = """,
+(SELECT spend_quota(account_id, %s::uuid[], %s::text[], %s::date[], %s::bigint[], %s)
+ FROM {stored})"""
+
+# What each statement is when quotas bind the request.
+SPENDING = {
+    ONCE: ONCE + _SPEND.format(stored="message"),
+    IDEMPOTENT: IDEMPOTENT + _SPEND.format(stored="message"),
+    MANY: MANY + _SPEND.format(stored="accepted"),
+    MANY_IDEMPOTENT: MANY_IDEMPOTENT + _SPEND.format(stored="accepted"),
+}
+
 # --- What the statements did not store, and why ---------------------------------------------------
 
 REPLAY = f"""

@@ -21,6 +21,7 @@ from queensmtp.scopes import Scope
 from sending import accept, idempotency, received_mail
 from sending.audit import Event
 from sending.database_threads import in_thread
+from sending.errors import DailyQuotaExceeded, MonthlyQuotaExceeded
 from sending.gates import Idempotency, Refused
 from sending.mailrooms import Client, Envelope, LoggedIn
 from sending.received_mail import MailRefused, ReceivedMail
@@ -165,7 +166,7 @@ def origin_of(client: Client) -> Origin:
 
 def reply_to(error: ApiError) -> str:
     """An error of the API in the words of SMTP."""
-    if error.status == 429:
+    if error.status == 429 and not _never_fits(error):
         return f"451 4.7.0 {_one_line(error)}"
     if error.status >= 500:
         return f"451 4.3.0 {_one_line(error)}"
@@ -174,6 +175,12 @@ def reply_to(error: ApiError) -> str:
     if isinstance(error, ValidationFailed):
         return f"554 5.6.0 {_one_line(error)}"
     return f"550 5.7.1 {_one_line(error)}"
+
+
+def _never_fits(error: ApiError) -> bool:
+    """A quota that is smaller than the message: to send it again would change nothing."""
+    is_of_quota = isinstance(error, DailyQuotaExceeded | MonthlyQuotaExceeded)
+    return is_of_quota and "Retry-After" not in error.headers
 
 
 def _scope_refusal(presented: Presented) -> Refusal | None:

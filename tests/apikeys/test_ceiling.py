@@ -19,6 +19,7 @@ CREATOR = make_record(
     expires_at=NOW + timedelta(days=30),
     rate_requests=100,
     rate_per_seconds=10,
+    daily_quota=1_000,
 )
 EQUAL = Rights(
     scopes=(Scope.KEYS_WRITE, Scope.TEMPLATES_READ),
@@ -28,6 +29,7 @@ EQUAL = Rights(
     expires_at=NOW + timedelta(days=30),
     rate_requests=50,
     rate_per_seconds=10,
+    daily_quota=1_000,
 )
 
 
@@ -60,6 +62,8 @@ def test_one_address_of_an_allowed_domain_is_narrower() -> None:
         ("rate_limit", {"rate_requests": 51, "rate_per_seconds": 5}),
         ("rate_limit", {"rate_requests": 101, "rate_per_seconds": 1_000}),
         ("rate_limit", {"rate_requests": None, "rate_per_seconds": None}),
+        ("daily_quota", {"daily_quota": 1_001}),
+        ("daily_quota", {"daily_quota": None}),
     ],
 )
 def test_a_wider_right_is_named(name: str, wider: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ PEPPER = "cGVwcGVyIG9mIHRoZSB0ZXN0cywgMzIgYnl0ZXMgbG8="
 OTHER_PEPPER = "YW5vdGhlciBwZXBwZXIgb2YgdGhlIHRlc3RzLCAzMmI="
 TOKEN = tokens.mint(Environment.PRODUCTION)
 # What the MAC need not cover: itself, and what decides nothing or stands in another table.
-NOT_COVERED = {"mac", "name", "labels", "account_is_active"}
+NOT_COVERED = {"mac", "name", "labels", "account_is_active", "account_plan"}
 
 
 def make_record(token: Token = TOKEN, **columns: Any) -> KeyRecord:
@@ -107,6 +107,8 @@ CHANGED: dict[str, Any] = {
     "revoked_at": NOW,
     "learning_until": NOW + MICROSECOND,
     "is_decoy": True,
+    "daily_quota": 1_000,
+    "quota_counter_id": UUID(int=5),
 }
 
 

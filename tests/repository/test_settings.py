@@ -13,7 +13,7 @@ NOT_OURS = {"PATH", "HOME", "XDG_RUNTIME_DIR", "DJANGO_SETTINGS_MODULE", "DEBIAN
 READERS = {
     *("list", "secret", "optional_secret", "numbered_keys", "database", "networks"),
     "private_networks",
-    *("number", "numbers", "choice", "flag", "signing_keys"),
+    *("number", "numbers", "counts", "choice", "flag", "signing_keys"),
 }
 
 

@@ -246,6 +246,21 @@ def test_too_many_messages_are_to_come_again(hive: Cast) -> None:
     assert send(token).startswith("451 4.7.0 ")
 
 
+def test_a_message_beyond_the_quota_is_to_come_again(hive: Cast) -> None:
+    _, token = key_of(hive, daily_quota=1)
+    assert send(token).startswith("250 ")
+    assert send(token).startswith("451 4.7.0 The daily quota of this API key is 1 recipient")
+    assert refusals_of(hive) == ["daily_quota_exceeded"]
+    assert len(messages_of(hive)) == 1
+
+
+def test_a_message_that_no_quota_will_ever_have_room_for_is_refused_for_good(hive: Cast) -> None:
+    _, token = key_of(hive, daily_quota=1)
+    reply = send(token, recipients=["ann@wasp.example", "bea@wasp.example"])
+    assert reply.startswith("550 5.7.1 The daily quota of this API key is 1 recipient; this alone")
+    assert messages_of(hive) == []
+
+
 # Real clients over real sockets
 
 
