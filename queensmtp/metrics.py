@@ -83,6 +83,13 @@ METRICS = (
         "For how long the recipient that is due longest has been due; 0 when none is.",
     ),
     Metric(
+        "queensmtp_operator_mails",
+        Kind.COUNTER,
+        "Mails to postmaster and abuse.",
+        "outcome",
+        ("forwarded", "dropped"),
+    ),
+    Metric(
         "queensmtp_webhook_deliveries_pending",
         Kind.GAUGE,
         "Webhook deliveries that have no final outcome, counted up to 100,000.",

@@ -307,6 +307,9 @@ RETURN_PATH_HOST = os.environ.get("RETURN_PATH_HOST", "bounces.localhost")
 LINKS_URL = os.environ.get("LINKS_URL", CONSOLE_URL).rstrip("/")
 # Where reports are taken: base+26, which the MX of RETURN_PATH_HOST must lead to.
 BOUNCES_HOST = os.environ.get("BOUNCES_HOST", "127.0.0.1")
+# The address that is registered for feedback loops, and who reads mail to postmaster and abuse.
+FEEDBACK_ADDRESS = os.environ.get("FEEDBACK_ADDRESS", f"fbl@{RETURN_PATH_HOST}").lower()
+OPERATOR_ADDRESS = os.environ.get("OPERATOR_ADDRESS", "")
 # Where SMTP submission listens: implicit TLS on base+465, STARTTLS on base+587.
 SMTP_HOST = os.environ.get("SMTP_HOST", "127.0.0.1")
 SMTP_STARTTLS = read.flag("SMTP_STARTTLS", default=True)
@@ -437,6 +440,8 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "INFO"},
+    # It names its detectors for each mail, and tells at length of mail that it cannot read.
+    "loggers": {"flufl.bounce": {"level": "CRITICAL"}},
 }
 
 # --- Production refuses to start unsafe --------------------------------------------------------

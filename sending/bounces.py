@@ -20,12 +20,18 @@ _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 # Servers without enhanced codes, or with one that says nothing (x.0.0), say it in words.
 _NO_MAILBOX_WORDS = re.compile(
     r"(no such|unknown|invalid|nonexistent|non-existent) (user|recipient|mailbox|address)"
-    r"|(user|recipient|mailbox|address) (is )?(unknown|not found|unavailable|does not exist"
-    r"|doesn't exist|disabled|inactive)"
+    r"|(user|recipient|mailbox|address) (is )?(unknown|not found|not known|unavailable"
+    r"|does not exist|doesn't exist|disabled|inactive)"
+    r"|account (has been |is )(disabled|discontinued|closed)"
+    r"|(doesn't|does not) have an? (\S{1,253} )?account"
     r"|user not found|no mailbox here",
     re.IGNORECASE,
 )
-_FULL_WORDS = re.compile(r"(mailbox|quota|inbox).{0,20}(full|exceeded)|over quota", re.IGNORECASE)
+_FULL_WORDS = re.compile(
+    r"(mail ?box|mail ?folder|quota|inbox).{0,20}(full|exceeded|violation)|over[ -]?quota"
+    r"|exceed(s|ed|ing).{0,20}quota",
+    re.IGNORECASE,
+)
 _CONTENT_WORDS = re.compile(r"\b(spam|virus|blocked|blacklist|policy|dmarc|spf)", re.IGNORECASE)
 _NO_REASON = ("5.0.0", "")
 

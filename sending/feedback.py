@@ -19,6 +19,8 @@ from sending.reports import Kind, Report
 from sending.states import State, Transition
 
 ACTOR = "bounces"
+# No webhook hears of it.
+UNCLEAR = "email.unclear_report"
 
 
 @transaction.atomic
@@ -34,6 +36,8 @@ def take_report(report: Report, *, recipient_id: UUID, now: datetime) -> bool:
             return _take_delay(report, recipient, now)
         case Kind.COMPLAINT:
             return _take_complaint(report, recipient, now)
+        case Kind.UNCLEAR:
+            return _take_unclear(report, recipient, now)
 
 
 def suppress_bounced(told: Iterable[DeliveryEvent], messages: Sequence[Message]) -> None:
@@ -108,6 +112,14 @@ def _take_complaint(report: Report, recipient: Recipient, now: datetime) -> bool
         source_id=recipient.message_id,
     )
     contacts.suppress(by=system_actor(recipient.account_id, ACTOR), wanted=[wanted])
+    return True
+
+
+def _take_unclear(report: Report, recipient: Recipient, now: datetime) -> bool:
+    """For people to look at, once: it stands in the timeline and changes nothing."""
+    if _was_told(UNCLEAR, recipient):
+        return False
+    _event(UNCLEAR, report, recipient, now).save(force_insert=True)
     return True
 
 

@@ -16,6 +16,7 @@ from queensmtp import addresses
 from queensmtp.errors import PermanentFailure, TemporaryFailure
 from sending import (
     courier,
+    feedback_ids,
     return_paths,
     routes,
     sandbox,
@@ -219,7 +220,7 @@ def _deliver(
         deadline=deadline,
         return_path=_return_path(parcel),
         recipients=recipients,
-        message=signed,
+        message=feedback_ids.header_for(parcel.claimed[0].id, keys=settings.LINK_KEYS) + signed,
         smtputf8=_needs_smtputf8(content, recipients),
     )
 

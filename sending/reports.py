@@ -1,4 +1,4 @@
-"""Reads what comes to a return path: RFC 3464 delivery reports and RFC 5965 abuse reports. Pure.
+"""Reads what comes back: RFC 3464 delivery reports and RFC 5965 abuse reports. Pure.
 
 The mail was written by strangers. Its size, its depth and the length of the header that the
 standard library reads in quadratic time are bounded before anything is parsed, and whatever is
@@ -31,12 +31,16 @@ class Kind(StrEnum):
     FAILED = "failed"
     DELAYED = "delayed"
     COMPLAINT = "complaint"
+    # It came from a mail system and says nothing that can be acted upon.
+    UNCLEAR = "unclear"
 
 
-# The most final first.
-_ACTIONS = {"failed": Kind.FAILED, "delayed": Kind.DELAYED}
+# RFC 3464 2.3.3, and a word that some write for it.
+_ACTIONS = {"failed": Kind.FAILED, "failure": Kind.FAILED, "delayed": Kind.DELAYED}
 # RFC 5965 7.3 and later registrations. `not-spam` takes a complaint back, and says nothing more.
 _COMPLAINTS = frozenset({"abuse", "fraud", "virus", "other", "opt-out", "opt-out-list"})
+DELIVERY_REPORTS = ("message/delivery-status", "message/global-delivery-status")
+FEEDBACK_REPORT = "message/feedback-report"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +56,65 @@ class Report:
     reporter: str = ""
 
 
-def read(content: bytes) -> Report | None:
-    """The report in a mail; None when it holds none that we act upon."""
+def opened(content: bytes) -> Message | None:
+    """The mail, parsed; None when it could cost more than a report is worth."""
     content = content[:READ_AT_MOST]
     if len(_NESTING.findall(content)) > NESTED_AT_MOST:
         return None
     if any(len(one[0]) > CONTENT_TYPE_AT_MOST for one in _CONTENT_TYPE.finditer(content)):
         return None
-    mail = email.message_from_bytes(content, policy=email.policy.compat32)
-    if mail.get_content_type() != "multipart/report":
-        return None
-    for part in _parts(mail):
-        kind = part.get_content_type()
-        if kind in ("message/delivery-status", "message/global-delivery-status"):
-            return _delivery_report(_groups(part))
-        if kind == "message/feedback-report":
-            return _complaint(next(_groups(part), Message()))
+    return email.message_from_bytes(content, policy=email.policy.compat32)
+
+
+def formal_part(mail: Message) -> Message | None:
+    """The part of a report that is for programs; None in a mail that has none.
+
+    Some gateways put the whole report into one part of another mail.
+    """
+    for whole in (mail, *parts(mail)):
+        if whole.get_content_type() == "multipart/report":
+            for part in parts(whole):
+                if _is_for_programs(part):
+                    return part
     return None
 
 
-def _parts(mail: Message) -> Iterator[Message]:
-    """The parts of the report itself; not those of the message that came back with it."""
+def _is_for_programs(part: Message) -> bool:
+    if part.get_content_type() == FEEDBACK_REPORT:
+        return True
+    is_delivery_report = part.get_content_type() in DELIVERY_REPORTS
+    return is_delivery_report and any("Action" in group for group in _groups(part))
+
+
+def read(part: Message) -> Report | None:
+    """What the part that is for programs says; None when it is nothing that we act upon."""
+    if part.get_content_type() == FEEDBACK_REPORT:
+        return _complaint(feedback_fields(part))
+    return _delivery_report(_groups(part))
+
+
+def parts(mail: Message) -> Iterator[Message]:
+    """The parts of the mail itself; not those of a message that came back with it."""
     payload = mail.get_payload()
     for part in payload if isinstance(payload, list) else []:
         if isinstance(part, Message):
             yield part
+
+
+def feedback_fields(part: Message) -> Message:
+    """The fields of a feedback report (RFC 5965 3)."""
+    return next(_groups(part), Message())
+
+
+def text_of(fields: Message, name: str) -> str:
+    """One line of printable text, whatever was sent."""
+    return one_line(str(fields.get(name, ""))[: 4 * TEXT_AT_MOST])
+
+
+def one_line(text: str) -> str:
+    """Printable, without line ends, and of a length that can be stored."""
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(shown.split())[:TEXT_AT_MOST]
 
 
 def _groups(part: Message) -> Iterator[Message]:
@@ -89,8 +127,8 @@ def _groups(part: Message) -> Iterator[Message]:
 
 def _delivery_report(groups: Iterable[Message]) -> Report | None:
     about_message, *recipients = list(groups) or [Message()]
-    found = [(_ACTIONS.get(_text(one, "Action").lower()), one) for one in recipients]
-    for wanted in _ACTIONS.values():
+    found = [(_ACTIONS.get(_first_word(text_of(one, "Action"))), one) for one in recipients]
+    for wanted in (Kind.FAILED, Kind.DELAYED):
         for kind, fields in found:
             if kind is wanted:
                 return _of_recipient(kind, fields, about_message)
@@ -98,10 +136,10 @@ def _delivery_report(groups: Iterable[Message]) -> Report | None:
 
 
 def _of_recipient(kind: Kind, fields: Message, about_message: Message) -> Report:
-    status = _STATUS.search(_text(fields, "Status"))
-    diagnostic = _without_type(_text(fields, "Diagnostic-Code"))
+    status = _STATUS.search(text_of(fields, "Status"))
+    diagnostic = _without_type(text_of(fields, "Diagnostic-Code"))
     code = _CODE.search(diagnostic)
-    reporter = _text(fields, "Remote-MTA") or _text(about_message, "Reporting-MTA")
+    reporter = text_of(fields, "Remote-MTA") or text_of(about_message, "Reporting-MTA")
     return Report(
         kind,
         text=diagnostic or f"The report gives no reason; its action is {kind}.",
@@ -111,11 +149,15 @@ def _of_recipient(kind: Kind, fields: Message, about_message: Message) -> Report
     )
 
 
+def _first_word(text: str) -> str:
+    return text.lower().partition(" ")[0]
+
+
 def _complaint(fields: Message) -> Report | None:
-    kind = _text(fields, "Feedback-Type").lower()
+    kind = text_of(fields, "Feedback-Type").lower()
     if kind not in _COMPLAINTS:
         return None
-    reporter = _without_type(_text(fields, "Reporting-MTA")) or _text(fields, "User-Agent")
+    reporter = _without_type(text_of(fields, "Reporting-MTA")) or text_of(fields, "User-Agent")
     return Report(Kind.COMPLAINT, text=kind, reporter=reporter[:253])
 
 
@@ -123,10 +165,3 @@ def _without_type(value: str) -> str:
     """`smtp; 550 No such user` and `dns; mx.example` without what stands before the semicolon."""
     kind, semicolon, rest = value.partition(";")
     return rest.strip() if semicolon and kind.strip().replace("-", "").isalnum() else value
-
-
-def _text(fields: Message, name: str) -> str:
-    """One line of printable text, whatever was sent."""
-    value = str(fields.get(name, ""))[: 4 * TEXT_AT_MOST]
-    shown = "".join(char if char.isprintable() else " " for char in value)
-    return " ".join(shown.split())[:TEXT_AT_MOST]

@@ -25,6 +25,7 @@ TITLES = {
     "opened": "Opened",
     "clicked": "A link was clicked",
     "unsubscribed": "Unsubscribed from marketing mail",
+    "unclear_report": "A mail system answered, and it is not clear what it says",
 }
 TONES = {
     "delivered": "good",
@@ -36,6 +37,7 @@ TONES = {
     "in_doubt": "warn",
     "suppressed": "warn",
     "unsubscribed": "warn",
+    "unclear_report": "warn",
     "bounced": "bad",
     "failed": "bad",
     "complained": "bad",

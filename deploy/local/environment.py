@@ -64,6 +64,7 @@ def shared(
         "OUTBOUND_CA_FILE": str(tls.authority),
         "OUTBOUND_ALLOW_LOOPBACK": "true",
         "DELIVERY_TRANSPORT": "inbox",
+        "OPERATOR_ADDRESS": "operator@demo.example",
         "DOMAIN_DNS_RESOLVERS": "127.0.0.1",
         "DOMAIN_DNS_PORT": str(ports.dns.number),
         "DEMO_WEBHOOK_SECRET_FILE": str(checkout.var / "demo-webhook-secret"),

@@ -55,7 +55,13 @@ Content-Type: text/rfc822-headers
 """)
 
 
-def abuse_report(feedback: str = "abuse") -> bytes:
+def abuse_report(
+    feedback: str = "abuse",
+    *,
+    returned: str = f"{RETURNED}\nHello\n",
+    kind: str = "message/rfc822",
+    mail_from: str = "",
+) -> bytes:
     """As RFC 5965 shows it."""
     return _crlf(f"""\
 From: <feedback@mailbox.example>
@@ -76,13 +82,30 @@ Feedback-Type: {feedback}
 User-Agent: MailboxFeedback/1.0
 Version: 1
 Original-Rcpt-To: <ann@wasp.example>
+Original-Mail-From: <{mail_from}>
 Reporting-MTA: dns; mail.mailbox.example
 
 --part
-Content-Type: message/rfc822
+Content-Type: {kind}
 
-{RETURNED}
-Hello
+{returned}
+--part--
+""")
+
+
+def attached(returned: str) -> bytes:
+    """As Microsoft's JMRP sends it: the message as an attachment, and nothing for programs."""
+    return _crlf(f"""\
+From: staff@hotmail.example
+Subject: complaint about message from 192.0.2.1
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary="part"
+
+--part
+Content-Type: message/rfc822
+Content-Disposition: attachment
+
+{returned}
 --part--
 """)
 
@@ -99,4 +122,4 @@ I am away. Status: 5.1.1, Action: failed.
 
 
 def _crlf(text: str) -> bytes:
-    return text.replace("\n", "\r\n").encode()
+    return text.replace("\r\n", "\n").replace("\n", "\r\n").encode()

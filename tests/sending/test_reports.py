@@ -30,8 +30,14 @@ PIECES = st.sampled_from(
 )
 
 
+def read(content: bytes) -> Report | None:
+    mail = reports.opened(content)
+    part = reports.formal_part(mail) if mail else None
+    return reports.read(part) if part else None
+
+
 def test_a_delivery_report_says_who_refused_and_why() -> None:
-    assert reports.read(delivery_report()) == Report(
+    assert read(delivery_report()) == Report(
         Kind.FAILED,
         text="550 5.1.1 <ann@wasp.example>: User unknown",
         status="5.1.1",
@@ -42,12 +48,12 @@ def test_a_delivery_report_says_who_refused_and_why() -> None:
 
 def test_a_long_reason_is_unfolded() -> None:
     folded = "smtp; 550 5.1.1 The account\n    that you tried to reach\n\tdoes not exist"
-    report = reports.read(delivery_report(diagnostic=folded))
+    report = read(delivery_report(diagnostic=folded))
     assert report and report.text == "550 5.1.1 The account that you tried to reach does not exist"
 
 
 def test_a_delay_is_told_apart() -> None:
-    report = reports.read(delivery_report(action="Delayed", status="4.4.1", diagnostic="x; later"))
+    report = read(delivery_report(action="Delayed", status="4.4.1", diagnostic="x; later"))
     assert report and (report.kind, report.status, report.code) == (Kind.DELAYED, "4.4.1", 0)
 
 
@@ -57,28 +63,40 @@ def test_among_several_recipients_the_failed_one_counts() -> None:
         b"Final-Recipient: rfc822; list@wasp.example\r\nAction: expanded\r\nStatus: 2.0.0\r\n\r\n"
         b"Final-Recipient: rfc822; ann@wasp.example",
     )
-    report = reports.read(content)
+    report = read(content)
     assert report and (report.kind, report.status) == (Kind.FAILED, "5.1.1")
 
 
 @pytest.mark.parametrize("action", ["delivered", "relayed", "expanded", "", "nonsense"])
 def test_what_is_no_failure_is_no_report(action: str) -> None:
-    assert reports.read(delivery_report(action=action)) is None
+    assert read(delivery_report(action=action)) is None
+
+
+def test_a_report_that_a_gateway_wrapped_is_read() -> None:
+    wrapped = b"Content-Type: multipart/mixed; boundary=out\r\n\r\n--out\r\n"
+    report = read(wrapped + delivery_report() + b"\r\n--out--\r\n")
+    assert report and report.status == "5.1.1"
+
+
+@pytest.mark.parametrize("action", ["failure", "Failed (Bad destination mailbox address)"])
+def test_other_words_for_a_failure_are_understood(action: str) -> None:
+    report = read(delivery_report(action=action))
+    assert report and report.kind is Kind.FAILED
 
 
 @pytest.mark.parametrize("feedback", ["abuse", "fraud", "Virus", "opt-out"])
 def test_a_complaint_names_its_sort(feedback: str) -> None:
-    report = reports.read(abuse_report(feedback))
+    report = read(abuse_report(feedback))
     assert report == Report(Kind.COMPLAINT, text=feedback.lower(), reporter="mail.mailbox.example")
 
 
 @pytest.mark.parametrize("feedback", ["not-spam", "", "auth-failure"])
 def test_what_is_no_complaint_is_no_report(feedback: str) -> None:
-    assert reports.read(abuse_report(feedback)) is None
+    assert read(abuse_report(feedback)) is None
 
 
 def test_an_automatic_answer_is_no_report() -> None:
-    assert reports.read(out_of_office()) is None
+    assert read(out_of_office()) is None
 
 
 def test_a_report_inside_the_returned_message_is_not_believed() -> None:
@@ -88,12 +106,12 @@ def test_a_report_inside_the_returned_message_is_not_believed() -> None:
         "Content-Type: multipart/report; boundary=outer\r\n\r\n"
         f"--outer\r\nContent-Type: message/rfc822\r\n\r\n{inner}\r\n--outer--\r\n"
     )
-    assert reports.read(outer.encode()) is None
+    assert read(outer.encode()) is None
 
 
 def test_what_strangers_write_is_one_line_of_printable_text() -> None:
     hostile = "smtp; 550 \x1b[31m\u202e<script>\n X: y \x7f" + "z" * 9_000
-    report = reports.read(delivery_report(diagnostic=hostile))
+    report = read(delivery_report(diagnostic=hostile))
     assert report and report.text.isprintable() and len(report.text) <= reports.TEXT_AT_MOST
 
 
@@ -115,14 +133,14 @@ def test_what_strangers_write_is_one_line_of_printable_text() -> None:
 )
 def test_a_hostile_mail_costs_little(content: bytes) -> None:
     began = time.process_time()
-    assert reports.read(content) is None
+    assert read(content) is None
     assert time.process_time() - began < 5
 
 
 @given(st.lists(PIECES, max_size=40).map(b"".join))
 @settings(max_examples=200, deadline=None)
 def test_nothing_makes_it_fail(content: bytes) -> None:
-    report = reports.read(content)
+    report = read(content)
     assert report is None or (report.text.isprintable() and report.reporter.isprintable())
 
 
@@ -130,5 +148,5 @@ def test_nothing_makes_it_fail(content: bytes) -> None:
 @settings(max_examples=200, deadline=None)
 def test_damage_does_not_make_it_fail(noise: bytes, at: int) -> None:
     content = delivery_report()
-    reports.read(content[:at] + noise + content[at + len(noise) :])
-    reports.read(content[:at])
+    read(content[:at] + noise + content[at + len(noise) :])
+    read(content[:at])

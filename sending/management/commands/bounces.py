@@ -1,4 +1,5 @@
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,12 +21,16 @@ LIMITS = Limits(
     content_seconds=120.0,
 )
 
+logger = logging.getLogger(__name__)
+
 
 class Command(BaseCommand):
-    help = "Run the bounce listener on base+26: takes reports for return paths of ours."
+    help = "Run the bounce listener on base+26: takes bounces, complaints, mail to postmaster."
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.OPERATOR_ADDRESS:
+            logger.warning("Nobody reads mail to postmaster and abuse: set OPERATOR_ADDRESS.")
         asyncio.run(serve())
 
 
