@@ -17,6 +17,7 @@ from sending import (
     feedback,
     outcomes,
     queue,
+    rounds,
     sandbox,
     scheduling,
     suppressed,
@@ -108,4 +109,4 @@ def _warn_of_lost_leases(count: int) -> None:
 
 @cache
 def _carriers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(settings.DELIVERY_CONNECTIONS, thread_name_prefix="carrier")
+    return ThreadPoolExecutor(rounds.places(), thread_name_prefix="carrier")

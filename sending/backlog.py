@@ -2,29 +2,37 @@
 
 Accounts take turns, and within an account its destinations do, so that a flood of one delays
 nobody else. A destination gets at most its share of the worker's connections: one that answers
-slowly keeps the others free.
+slowly keeps the others free. Some places are left to the other accounts whatever one account has:
+who writes to a hundred domains of his own, none of which answers, delays only himself.
 """
 
 from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Mapping
+from typing import TypeVar
 from uuid import UUID
 
 from sending.parcels import Parcel
 
 _Queues = OrderedDict[str, deque[Parcel]]
+Key = TypeVar("Key")
 
 
 class Backlog:
-    """`places` deliveries at once in all, `per_destination` of them to one destination."""
+    """`places` deliveries at once in all, `per_account` of them for one account and
+    `per_destination` to one destination."""
 
-    def __init__(self, *, places: int, per_destination: int, waiting_limit: int) -> None:
+    def __init__(
+        self, *, places: int, per_account: int, per_destination: int, waiting_limit: int
+    ) -> None:
         self.places = places
+        self.per_account = per_account
         self.per_destination = per_destination
         self.waiting_limit = waiting_limit
         self.waiting_count = 0
         self.running_count = 0
         self._waiting: OrderedDict[UUID, _Queues] = OrderedDict()
         self._running: dict[str, int] = {}
+        self._running_of: dict[UUID, int] = {}
         self._allowed: dict[str, int] = {}
 
     def add(self, parcels: Iterable[Parcel]) -> None:
@@ -60,9 +68,8 @@ class Backlog:
     def end(self, parcel: Parcel) -> None:
         """A parcel that was begun has been carried."""
         self.running_count -= 1
-        self._running[parcel.domain] -= 1
-        if not self._running[parcel.domain]:
-            del self._running[parcel.domain]
+        _uncount(self._running, parcel.domain)
+        _uncount(self._running_of, parcel.message.account_id)
 
     def take_stale(self, now: float) -> list[Parcel]:
         """Take out what could no longer be begun within its lease (`now` as `begin_by`)."""
@@ -88,7 +95,18 @@ class Backlog:
             if not self._has_room(domain) and count >= self._share(domain)
         ]
 
+    def crowded_accounts(self) -> list[UUID]:
+        """Accounts of which no more should be claimed, for the same reason."""
+        return [
+            account_id
+            for account_id, queues in self._waiting.items()
+            if not self._has_room_for(account_id)
+            and sum(map(len, queues.values())) >= self.per_account
+        ]
+
     def _begin_of(self, account_id: UUID) -> Parcel | None:
+        if not self._has_room_for(account_id):
+            return None
         queues = self._waiting[account_id]
         domain = next((one for one in queues if self._has_room(one)), None)
         if domain is None:
@@ -101,6 +119,7 @@ class Backlog:
         self.waiting_count -= 1
         self.running_count += 1
         self._running[domain] = self._running.get(domain, 0) + 1
+        self._running_of[account_id] = self._running_of.get(account_id, 0) + 1
         return parcel
 
     def _drop_empty(self, account_id: UUID, domain: str) -> None:
@@ -110,8 +129,17 @@ class Backlog:
         if not queues:
             del self._waiting[account_id]
 
+    def _has_room_for(self, account_id: UUID) -> bool:
+        return self._running_of.get(account_id, 0) < self.per_account
+
     def _has_room(self, domain: str) -> bool:
         return self._running.get(domain, 0) < self._share(domain)
 
     def _share(self, domain: str) -> int:
         return min(self._allowed.get(domain, self.per_destination), self.per_destination)
+
+
+def _uncount(counts: dict[Key, int], key: Key) -> None:
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]

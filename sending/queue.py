@@ -37,7 +37,8 @@ busy AS (
 CLAIM = f"""
 WITH RECURSIVE {BUSY}, ready AS MATERIALIZED (
     SELECT account_id, ceil(%(limit)s / count(*) OVER ()::numeric)::int AS share
-    FROM busy WHERE due_at <= %(now)s ORDER BY random() LIMIT %(limit)s
+    FROM busy WHERE due_at <= %(now)s AND account_id <> ALL (%(crowded_accounts)s::uuid[])
+    ORDER BY random() LIMIT %(limit)s
 ), due AS MATERIALIZED (
     SELECT found.id FROM ready CROSS JOIN LATERAL (
         SELECT r.id FROM sending_recipient r
@@ -145,11 +146,16 @@ class Report:
 
 
 def claim(
-    *, limit: int, lease_seconds: int, now: datetime, crowded: Sequence[str] = ()
+    *,
+    limit: int,
+    lease_seconds: int,
+    now: datetime,
+    crowded: Sequence[str] = (),
+    crowded_accounts: Sequence[UUID] = (),
 ) -> list[Claimed]:
     """Lease what is due, oldest first, in equal shares to accounts (role worker).
 
-    Nothing for a crowded destination.
+    Nothing for a crowded destination, nor of a crowded account.
     """
     parameters: dict[str, Any] = {
         "now": now,
@@ -157,6 +163,7 @@ def claim(
         "limit": limit,
         "scan": max(SCAN_LIMIT, limit),
         "crowded": list(crowded),
+        "crowded_accounts": list(crowded_accounts),
     }
     return [Claimed(*row) for row in hot.fetch_all(CLAIM, parameters)]
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
@@ -21,6 +22,8 @@ from sending.queue import PutBack
 
 LONGEST_DELIVERY_SECONDS = DELIVERY_SECONDS + 5
 CLAIM_EVERY_SECONDS = 0.2
+# One account has DELIVERY_CONNECTIONS places; this share of them is there for the others besides.
+RESERVED_SHARE = 0.25
 # A round ends by itself, so that a worker that is told to stop does.
 ROUND_SECONDS = 30.0
 # Claimed and not begun: what waits for destinations that are slow.
@@ -41,7 +44,8 @@ class Round:
         self._carriers = carriers
         self._record = record
         self._backlog = Backlog(
-            places=settings.DELIVERY_CONNECTIONS,
+            places=places(),
+            per_account=settings.DELIVERY_CONNECTIONS,
             per_destination=settings.DELIVERY_CONNECTIONS_PER_DESTINATION,
             waiting_limit=WAITING_LIMIT,
         )
@@ -49,6 +53,7 @@ class Round:
         self._landed: list[Carried] = []
         self._record_at = 0.0
         self._claim_at = 0.0
+        self._look_for_others_at = 0.0
 
     def run(self) -> int:
         """How many recipients were claimed."""
@@ -66,15 +71,20 @@ class Round:
 
     def _fill(self) -> int:
         """Claim where places are free, unless the last claim has just found all that is due."""
-        if not self._backlog.wants_more or (self._running and time.monotonic() < self._claim_at):
+        crowded = self._backlog.crowded_accounts()
+        not_before = self._look_for_others_at if crowded else self._claim_at
+        if not self._backlog.wants_more or (self._running and time.monotonic() < not_before):
             return 0
-        claimed_count = self._claim()
-        if claimed_count < self._limit:
+        claimed_count = self._claim(crowded)
+        if crowded:
+            # What this found says nothing of the accounts that were left out.
+            self._look_for_others_at = time.monotonic() + CLAIM_EVERY_SECONDS
+        elif claimed_count < self._limit:
             self._claim_at = time.monotonic() + CLAIM_EVERY_SECONDS
         self.claimed_count += claimed_count
         return claimed_count
 
-    def _claim(self) -> int:
+    def _claim(self, crowded_accounts: Sequence[UUID]) -> int:
         """Claim, put aside what has to wait, and put the rest in line."""
         lease_seconds, now = settings.DELIVERY_LEASE_SECONDS, timezone.now()
         claimed = queue.claim(
@@ -82,6 +92,7 @@ class Round:
             lease_seconds=lease_seconds,
             now=now,
             crowded=self._backlog.crowded(),
+            crowded_accounts=crowded_accounts,
         )
         if not claimed:
             return 0
@@ -128,6 +139,12 @@ class Round:
         carried, self._landed = self._landed, []
         self._record([one for one in carried if one.was_begun], self._backlog.limited)
         queue.put_back(_too_late([one.parcel for one in carried if not one.was_begun]))
+
+
+def places() -> int:
+    """How many deliveries a worker has at once, of all accounts."""
+    connections: int = settings.DELIVERY_CONNECTIONS
+    return connections + max(1, int(connections * RESERVED_SHARE))
 
 
 def _too_late(waited: Sequence[Parcel]) -> list[PutBack]:

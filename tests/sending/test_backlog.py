@@ -18,8 +18,15 @@ def parcel(account: int, domain: str, *, begin_by: float = 100.0) -> Parcel:
     return Parcel(message, [claim], letter, begin_by)
 
 
-def backlog(*parcels: Parcel, places: int = 100, per_destination: int = 100) -> Backlog:
-    made = Backlog(places=places, per_destination=per_destination, waiting_limit=1_000)
+def backlog(
+    *parcels: Parcel, places: int = 100, per_account: int = 100, per_destination: int = 100
+) -> Backlog:
+    made = Backlog(
+        places=places,
+        per_account=per_account,
+        per_destination=per_destination,
+        waiting_limit=1_000,
+    )
     made.add(parcels)
     return made
 
@@ -52,6 +59,23 @@ def test_a_destination_gets_its_share_and_leaves_the_other_places_free() -> None
     assert [one.domain for one in begun(waiting)].count("slow.example") == 3
     assert waiting.running_count == 4
     assert waiting.crowded() == ["slow.example"]
+
+
+def test_an_account_leaves_places_for_the_others_and_is_claimed_no_more_of() -> None:
+    slow = [parcel(1, f"{number}.example") for number in range(20)]
+    waiting = backlog(*slow, places=8, per_account=6)
+    assert len(begun(waiting)) == 6
+    assert waiting.wants_more
+    assert waiting.crowded_accounts() == [uuid.UUID(int=1)]
+    waiting.add([parcel(2, "quick.example")])
+    assert [account_of(one) for one in begun(waiting)] == [2]
+
+
+def test_an_account_of_which_little_waits_is_claimed_more_of() -> None:
+    waiting = backlog(*[parcel(1, f"{number}.example") for number in range(11)], per_account=6)
+    begun(waiting)
+    assert waiting.waiting_count == 5
+    assert waiting.crowded_accounts() == []
 
 
 def test_a_place_that_is_free_again_is_given_to_the_next() -> None:
@@ -90,11 +114,12 @@ def test_what_waited_too_long_is_taken_out() -> None:
     st.lists(st.tuples(st.integers(1, 4), st.sampled_from("abc"), st.booleans())),
     st.integers(1, 5),
     st.integers(1, 5),
+    st.integers(1, 5),
 )
 def test_nothing_is_lost_and_no_limit_is_passed(
-    steps: list[tuple[int, str, bool]], places: int, per_destination: int
+    steps: list[tuple[int, str, bool]], places: int, per_account: int, per_destination: int
 ) -> None:
-    waiting = backlog(places=places, per_destination=per_destination)
+    waiting = backlog(places=places, per_account=per_account, per_destination=per_destination)
     running: list[Parcel] = []
     taken = 0
     for account, domain, ends in steps:
@@ -105,6 +130,8 @@ def test_nothing_is_lost_and_no_limit_is_passed(
         assert len(running) <= places
         domains = [one.domain for one in running]
         assert all(domains.count(one) <= per_destination for one in domains)
+        accounts = [account_of(one) for one in running]
+        assert all(accounts.count(one) <= per_account for one in accounts)
         if ends and running:
             waiting.end(running.pop())
     while running or waiting.waiting_count:
