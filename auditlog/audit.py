@@ -31,6 +31,7 @@ class Event(StrEnum):
     FALL_ANNOUNCED = "audit_retention.fall_announced"
     FALL_WITHDRAWN = "audit_retention.fall_withdrawn"
     ENTRIES_PRUNED = "audit_entry.pruned"
+    PARTITION_DROPPED = "audit_partition.dropped"
     ERASURE_LISTED = "audit_erasure.listed"
     ERASURE_READ = "audit_erasure.read"
     ERASURE_REQUESTED = "audit_erasure.requested"
@@ -69,6 +70,7 @@ SENTENCES: dict[str, str] = {
     Event.FALL_ANNOUNCED: "announced that the audit log will be kept for less",
     Event.FALL_WITHDRAWN: "withdrew that the audit log would be kept for less",
     Event.ENTRIES_PRUNED: "removed the contents of entries past their retention",
+    Event.PARTITION_DROPPED: "dropped a week of the audit log of which nothing was left",
     Event.ERASURE_LISTED: "listed the erasures of personal data from the audit log",
     Event.ERASURE_READ: "looked at an erasure of personal data from the audit log",
     Event.ERASURE_REQUESTED: "asked to erase personal data from the audit log",

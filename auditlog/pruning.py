@@ -8,7 +8,8 @@ Postgres's own clock.
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from psycopg.errors import LockNotAvailable
 
 from auditlog import actions, clock, filters, retention
 from auditlog.audit import Event
@@ -18,6 +19,20 @@ from queensmtp.actors import Target, system_actor
 
 PRUNED_AT_ONCE = 5_000
 
+# Weeks that ended before the shortest retention of any plan, and of which no entry is left.
+EMPTIED = r"""
+SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+CROSS JOIN LATERAL regexp_match(
+    pg_get_expr(c.relpartbound, c.oid), '\(''([0-9a-f-]{36})''\) TO \(''([0-9a-f-]{36})''\)'
+) AS bounds
+WHERE i.inhparent = 'auditlog_entry'::regclass
+    AND bounds[2]::uuid <= partition_bound(now() AT TIME ZONE 'UTC' - interval '90 days')
+    AND NOT EXISTS (
+        SELECT FROM auditlog_entry e WHERE e.id >= bounds[1]::uuid AND e.id < bounds[2]::uuid
+    )
+ORDER BY c.relname
+"""
+
 
 def prune_due(*, now: datetime) -> int:
     """Take the contents of entries past their retention; return how many entries went.
@@ -26,7 +41,9 @@ def prune_due(*, now: datetime) -> int:
     """
     if not clock.confirm(now=now):
         return 0
-    return sum(_prune(account_id, now=now) for account_id in _accounts())
+    total = sum(_prune(account_id, now=now) for account_id in _accounts())
+    drop_emptied_partitions()
+    return total
 
 
 def _accounts() -> list[UUID]:
@@ -71,3 +88,34 @@ def _forget_segments(account_id: UUID, before: datetime) -> None:
     if numbers:
         Posting.objects.filter(account_id=account_id, segment__in=numbers).delete()
         gone.delete()
+
+
+# --- Partitions --------------------------------------------------------------------------------
+
+
+def drop_emptied_partitions() -> int:
+    """Drop the weeks of entries of which nothing is left; return how many went.
+
+    Leaves stand in a table of their own. Every query without a time plans for each partition.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(EMPTIED)
+        emptied = [name for (name,) in cursor.fetchall()]
+    return sum(_drop(name) for name in emptied)
+
+
+def _drop(partition: str) -> bool:
+    """The function looks by itself whether it is empty. A lock that does not come: next hour."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT auditlog_drop_partition(%s)", [partition])
+            actions.record(
+                by=system_actor(None, "retention"),
+                event=Event.PARTITION_DROPPED,
+                target=Target("audit_partition", partition),
+            )
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            return False
+        raise
+    return True

@@ -191,6 +191,94 @@ def run(statement: str) -> None:
         cursor.execute(statement)
 
 
+# --- Partitions --------------------------------------------------------------------------------
+
+
+def partitions() -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits"
+            " WHERE inhparent = 'auditlog_entry'::regclass"
+        )
+        return {name for (name,) in cursor.fetchall()}
+
+
+@pytest.fixture
+def weeks() -> tuple[str, str, str]:
+    """Weeks of some 400, 150 and 80 days ago, in place of the one long partition."""
+    with as_role("owner"), connection.cursor() as cursor:
+        cursor.execute("DROP TABLE auditlog_entry_old")
+        for days in (400, 150, 80):
+            make_week(f"auditlog_entry_{days}_days", days)
+    return "auditlog_entry_400_days", "auditlog_entry_150_days", "auditlog_entry_80_days"
+
+
+def make_week(name: str, days: int) -> None:
+    """Around a day so long ago; closed to everybody, as partitions are."""
+    ends = (days + 4, days - 3)
+    bounds = (f"partition_bound(now()::timestamp - interval '{end} days')" for end in ends)
+    run(
+        f"DO $$ BEGIN EXECUTE format('CREATE TABLE {name} PARTITION OF auditlog_entry FOR VALUES"
+        f" FROM (%L) TO (%L)', {', '.join(bounds)}); END $$"
+    )
+    run(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
+    run(f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY")
+
+
+def drop(partition: str) -> None:
+    with as_role("worker"):
+        run(f"SELECT auditlog_drop_partition('{partition}')")
+
+
+def test_a_week_goes_when_nothing_of_it_is_left(weeks: tuple[str, str, str]) -> None:
+    keep(CHARLIES, 365)
+    record_at(timedelta(days=400))
+    record_at(timedelta(days=400), account_id=CHARLIES)
+    record_at(timedelta(days=150))
+    theirs = record_at(timedelta(days=150), account_id=CHARLIES)
+    seal()
+    first, second, young = weeks
+    assert prune() == 3
+    assert partitions() >= {second, young} and first not in partitions()
+    assert theirs in kept(CHARLIES)
+    for account_id in (HIVE, CHARLIES):
+        with tenant(account_id):
+            assert verification.verify(account_id) == []
+            leaf = Leaf.objects.order_by("leaf_index")[0]
+            assert proofs.inclusion_proof(account_id, leaf=leaf).leaf_data is None
+    with tenant(UUID(int=0)):
+        assert Entry.objects.get(event="audit_partition.dropped").target_id == first
+    with as_role("worker"):
+        assert pruning.drop_emptied_partitions() == 0
+
+
+def test_the_database_drops_no_week_that_holds_an_entry(weeks: tuple[str, str, str]) -> None:
+    """Whoever asks: an entry that waits to be sealed is one too."""
+    record_at(timedelta(days=150))
+    with pytest.raises(DatabaseError, match="holds entries"):
+        drop(weeks[1])
+    assert weeks[1] in partitions()
+    assert len(kept()) == 1
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT relforcerowsecurity FROM pg_class WHERE relname = %s", [weeks[1]])
+        assert cursor.fetchone() == (True,)
+
+
+@pytest.mark.parametrize(
+    "name", ["auditlog_entry", "auditlog_leaf", "auditlog_checkpoint", "accounts_account", "x;y"]
+)
+def test_nothing_but_an_old_week_is_ever_dropped(name: str, weeks: tuple[str, str, str]) -> None:
+    for one in (name, weeks[2]):
+        with pytest.raises(DatabaseError, match="no partition of entries"):
+            drop(one)
+    assert weeks[2] in partitions()
+
+
+def test_a_request_drops_no_week(weeks: tuple[str, str, str]) -> None:
+    with pytest.raises(DatabaseError, match="permission denied"):
+        run(f"SELECT auditlog_drop_partition('{weeks[0]}')")
+
+
 # --- The clock ---------------------------------------------------------------------------------
 
 

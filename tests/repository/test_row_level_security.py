@@ -14,6 +14,7 @@ DEFINER_FUNCTIONS = {
     "api_key_standing": "lookup",
     "addresses_of_members": "lookup",
     "api_key_by_public_id": "lookup",
+    "auditlog_drop_partition": "owner",
     "auditlog_erase": "retention",
     "auditlog_prune": "retention",
     "ensure_partitions": "owner",
