@@ -160,6 +160,13 @@ class Domain(models.Model):
         is_shown = all(self.finding(slug).status == VERIFIED for slug in slugs)
         return f"{self.return_path}.{self.name}" if is_shown else None
 
+    @property
+    def own_tracking_host(self) -> str:
+        """The host of links in its mail, while DNS leads it to us; empty for ours."""
+        slug = records.tracking_slug(self.tracking_subdomain)
+        is_shown = bool(self.tracking_subdomain) and self.finding(slug).status == VERIFIED
+        return f"{self.tracking_subdomain}.{self.name}" if is_shown else ""
+
     def finding(self, slug: str) -> Finding:
         stored: Mapping[str, Any] = self.findings
         return Finding.from_json(stored.get(slug))

@@ -128,6 +128,11 @@ def relative_to(name: str, host: str) -> str:
     return host.removesuffix(f".{name}")
 
 
+def tracking_slug(subdomain: str) -> str:
+    """It names the subdomain, so that what was seen of one says nothing of the next."""
+    return f"tracking:{subdomain}"
+
+
 def _dkim(setup: Setup) -> list[Record]:
     return [
         Record(
@@ -162,8 +167,9 @@ def _return_path(setup: Setup, ours: Ours) -> list[Record]:
 def _tracking(setup: Setup, ours: Ours) -> list[Record]:
     if not setup.tracking_subdomain:
         return []
+    slug = tracking_slug(setup.tracking_subdomain)
     host = f"{setup.tracking_subdomain}.{setup.name}"
-    return [Record("tracking", Kind.TRACKING, host, "CNAME", ours.tracking_host, Weight.WANTED)]
+    return [Record(slug, Kind.TRACKING, host, "CNAME", ours.tracking_host, Weight.WANTED)]
 
 
 def _advice(slug: str, kind: Kind, name: str, value: str) -> Record:

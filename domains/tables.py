@@ -12,7 +12,6 @@ PURPOSES = {
     "verification": "Proves that the name is yours.",
     "return_path_mx": "Bounces come back to us.",
     "return_path_spf": "Lets us send for the return path.",
-    "tracking": "Tracked links carry your name.",
     "dmarc": "Tells receivers what to do with forgeries.",
     "dmarc_own": "A policy for this name alone, instead of the one below.",
     "mta_sts": "Tells senders to reach your mail servers over TLS only.",
@@ -84,6 +83,8 @@ def of(domain: Domain) -> dict[str, Any]:
 def _line(domain: Domain, record: Record, keys: dict[str, DkimKey]) -> Line:
     zone = names.organisational_domain(domain.name)
     purpose = PURPOSES.get(record.slug, "")
+    if record.kind == Kind.TRACKING:
+        purpose = "Links in your mail carry your name."
     if record.kind == Kind.DKIM:
         purpose = DKIM_PURPOSES[keys[record.slug.removeprefix("dkim:")].state]
     return Line(

@@ -173,6 +173,7 @@ MIDDLEWARE = [
     "queensmtp.middleware.RequestContext",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "sending.middleware.TrackingHosts",
     "auditlog.middleware.RequestAudit",
     "sending.middleware.SendShortcut",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -52,7 +52,8 @@ class Letter:
         """What this recipient gets: what all the others do, unless something is personal."""
         content, wishes = content_to_send(self.message, sealed), self._wishes(sealed)
         if wishes.are_personal:
-            linker = Linker(settings.LINKS_URL, settings.LINK_KEYS, Place(one.account_id, one.id))
+            place, host = Place(one.account_id, one.id), self.domain.own_tracking_host
+            linker = Linker(settings.LINKS_URL, settings.LINK_KEYS, place, host)
             content = personal.for_recipient(content, wishes, linker)
             return content, sign(content, self.keys)
         with self._lock:

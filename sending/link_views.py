@@ -13,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from queensmtp.requests import TracedRequest
-from sending import links, visitors, visits
+from sending import link_hosts, links, visitors, visits
 from sending.links import Place
 from sending.models import Recipient
 from sending.visits import Visit
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 @require_safe
 def opened(request: TracedRequest, token: str) -> HttpResponse:
     """GET /t/o/<token>.gif: a picture of one transparent point."""
-    place = links.find_place(token, links.OPEN, keys=settings.LINK_KEYS)
+    place = _find_place(request, token, links.OPEN)
     if place is None:
         raise Http404(NOT_OURS)
     _record(visits.OPENED, place, request)
@@ -38,7 +38,7 @@ def opened(request: TracedRequest, token: str) -> HttpResponse:
 @require_safe
 def clicked(request: TracedRequest, token: str, encoded: str) -> HttpResponse:
     """GET /t/c/<token>/<target>: on to where the mail's author led, and nowhere else."""
-    found = links.find_click(token, encoded, keys=settings.LINK_KEYS)
+    found = links.find_click(token, encoded, keys=settings.LINK_KEYS, host=link_hosts.of(request))
     if found is None:
         raise Http404(NOT_OURS)
     place, target = found
@@ -53,7 +53,7 @@ def clicked(request: TracedRequest, token: str, encoded: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def unsubscribe(request: TracedRequest, token: str) -> HttpResponse:
     """/u/<token>: GET shows a page, since scanners follow links; POST acts (RFC 8058)."""
-    place = links.find_place(token, links.UNSUBSCRIBE, keys=settings.LINK_KEYS)
+    place = _find_place(request, token, links.UNSUBSCRIBE)
     if place is None:
         raise Http404(NOT_OURS)
     recipient = visits.find_recipient(place)
@@ -68,6 +68,11 @@ def unsubscribe(request: TracedRequest, token: str) -> HttpResponse:
         "sender": recipient.message.sender_address.rpartition("@")[2],
     }
     return _private(render(request, "sending/unsubscribe.html", context))
+
+
+def _find_place(request: TracedRequest, token: str, purpose: str) -> Place | None:
+    host = link_hosts.of(request)
+    return links.find_place(token, purpose, keys=settings.LINK_KEYS, host=host)
 
 
 def _record(kind: str, place: Place, request: TracedRequest, *, target: str = "") -> None:

@@ -4,13 +4,16 @@ from sending import (
     api,
     attachment_api,
     email_api,
-    link_views,
+    link_urls,
     log_api,
     log_views,
     message_views,
     queue_views,
     views,
 )
+
+# Whoever has the mail may follow its links; the address itself is signed.
+link_urlpatterns = link_urls.urlpatterns
 
 api_urlpatterns = [
     path("emails", api.emails),
@@ -62,11 +65,4 @@ console_urlpatterns = [
     path(
         "console/queue/warm-ups/<uuid:domain_id>/end", queue_views.end_warm_up, name="warm_up_end"
     ),
-]
-
-# For whoever has the mail; the address itself is signed.
-link_urlpatterns = [
-    path("t/o/<str:token>.gif", link_views.opened, name="link_opened"),
-    path("t/c/<str:token>/<str:encoded>", link_views.clicked, name="link_clicked"),
-    path("u/<str:token>", link_views.unsubscribe, name="link_unsubscribe"),
 ]
