@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from accounts import export_notices, notices, plan_days
+from accounts import export_notices, log_alarms, notices, plan_days
 from queensmtp import bell
 
 
@@ -19,3 +19,8 @@ def tell_of_exports() -> int:
 @shared_task
 def carry_plan_days() -> int:
     return plan_days.carry_over()
+
+
+@shared_task
+def tell_of_log_alarms() -> int:
+    return log_alarms.tell_raised(now=timezone.now())

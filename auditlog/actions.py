@@ -16,15 +16,16 @@ from django.db import connection, transaction
 from psycopg.errors import UniqueViolation
 
 from auditlog import checkpoints, entries, log_keys, memory, publication, recording, stored_tree
+from auditlog.audit import Event
 from auditlog.checkpoints import BadCheckpoint, Checkpoint
 from auditlog.errors import HeadMoved, HistoryChanged
 from auditlog.growth import Growth, Waiting, edges_needed, grown
 from auditlog.memory import Signed
 from auditlog.merkle import Frontier
-from auditlog.models import Dispute
+from auditlog.models import Alarm, Dispute
 from auditlog.stored_tree import Wanted
 from queensmtp import hot, tenancy
-from queensmtp.actors import Actor, Target
+from queensmtp.actors import Actor, Target, system_actor
 
 SEALED_AT_ONCE = 10_000
 
@@ -178,6 +179,8 @@ def seal_pending(*, limit: int, now: datetime) -> SealReport:
             if not changed:
                 raise
             logger.critical("audit_log_changed", extra={"account_ids": sorted(map(str, changed))})
+            for account_id in changed:
+                raise_alarm(account_id=account_id, reason=_reason(error), found_by="sealer")
             set_aside |= changed
 
 
@@ -188,6 +191,28 @@ def _changed_accounts(error: HistoryChanged | UniqueViolation) -> set[UUID]:
     with connection.cursor() as cursor:
         cursor.execute(WAITING_AGAIN)
         return {account_id for (account_id,) in cursor.fetchall()}
+
+
+def _reason(error: HistoryChanged | UniqueViolation) -> str:
+    if isinstance(error, HistoryChanged):
+        return error.reason
+    return "an entry that is sealed waits to be sealed a second time"
+
+
+@transaction.atomic
+def raise_alarm(*, account_id: UUID, reason: str, found_by: str) -> None:
+    """Say once that an account's log is not what was signed; members are told of it by e-mail."""
+    _, is_new = Alarm.objects.get_or_create(
+        account_id=account_id, reason=reason, defaults={"found_by": found_by}
+    )
+    if is_new:
+        record(
+            by=system_actor(account_id, found_by),
+            event=Event.CHECKPOINT_DISPUTED,
+            target=Target("audit_log", str(account_id)),
+            outcome="failed",
+            changes={"reason": reason},
+        )
 
 
 def _seal(limit: int, now: datetime, set_aside: frozenset[UUID]) -> SealReport:

@@ -55,7 +55,7 @@ SENTENCES: dict[str, str] = {
     Event.CHECKPOINT_READ: "read a checkpoint of the audit log",
     Event.PROOF_READ: "read a proof from the audit log",
     Event.RECEIPT_READ: "read the receipt of an audit entry",
-    Event.CHECKPOINT_DISPUTED: "found that a witness holds another history of the audit log",
+    Event.CHECKPOINT_DISPUTED: "found that the stored audit log is not what was signed",
     Event.EXPORT_REQUESTED: "asked for an export of the audit log",
     Event.EXPORT_LISTED: "listed the exports of the audit log",
     Event.EXPORT_READ: "looked at an export of the audit log",

@@ -47,6 +47,7 @@ class HistoryChanged(AuditLogError):
 
     def __init__(self, account_id: UUID, reason: str) -> None:
         self.account_id = account_id
+        self.reason = reason
         super().__init__(f"the log of account {account_id} was changed: {reason}")
 
 

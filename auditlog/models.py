@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
 
 from auditlog import entries, words
 from auditlog.exported import Export
@@ -15,9 +16,11 @@ from auditlog.merkle import Frontier
 from auditlog.retained import Erasure, Retention, RetentionClock
 from auditlog.saved import SavedView
 from auditlog.streamed import Stream
+from queensmtp.ids import new_id
 
 # The log itself stands here; jobs about it have files of their own.
 __all__ = [
+    "Alarm",
     "Checkpoint",
     "Entry",
     "EntryQuerySet",
@@ -327,6 +330,27 @@ class Dispute(models.Model):
     account_id = models.UUIDField(primary_key=True)
     reason = models.TextField()
     found_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.account_id}: {self.reason}"
+
+
+class Alarm(models.Model):
+    """The stored log is not what was signed: told once in the log itself, and to its members."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    account_id = models.UUIDField()
+    reason = models.TextField()
+    found_by = models.TextField()
+    found_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account_id", "reason"], name="audit_alarm_is_raised_once"
+            )
+        ]
+        indexes = [models.Index(fields=["found_at"], name="audit_alarm_newest")]
 
     def __str__(self) -> str:
         return f"{self.account_id}: {self.reason}"

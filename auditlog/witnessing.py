@@ -17,14 +17,12 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from auditlog import actions, merkle, stored_tree
-from auditlog.audit import Event
 from auditlog.checkpoints import BadCheckpoint
 from auditlog.cosignatures import WitnessKey
 from auditlog.errors import HistoryChanged
 from auditlog.log_keys import find_witness
 from auditlog.models import Checkpoint, Dispute, Head
 from queensmtp import outbound
-from queensmtp.actors import Target, system_actor
 from queensmtp.errors import DeliveryFailure
 
 AT_ONCE = 100
@@ -176,13 +174,7 @@ def _dispute(account_id: UUID, reason: str, now: datetime) -> Outcome:
         account_id=account_id, defaults={"reason": reason, "found_at": now}
     )
     if is_new:
-        actions.record(
-            by=system_actor(account_id, "witness"),
-            event=Event.CHECKPOINT_DISPUTED,
-            target=Target("audit_log", str(account_id)),
-            outcome="failed",
-            changes={"reason": reason},
-        )
+        actions.raise_alarm(account_id=account_id, reason=reason, found_by="witness")
     return Outcome.DISPUTED
 
 

@@ -111,6 +111,7 @@ SWEEPS = {
         ("apikeys.tasks.record_wrong_secrets", 10.0),
         ("accounts.tasks.send_notices", 5.0),
         ("accounts.tasks.tell_of_exports", 15.0),
+        ("accounts.tasks.tell_of_log_alarms", 15.0),
     ],
     "webhooks": [
         ("webhooks.tasks.deliver_due", 2.0),
