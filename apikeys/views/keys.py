@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import BadRequest
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -21,9 +23,11 @@ from apikeys.sparkline import Sparkline
 from apikeys.tokens import Environment
 from auditlog.models import Entry
 from queensmtp.console import requires_right
+from queensmtp.errors import ApiError
+from queensmtp.pagination import Page, page, read_cursor, turns
 
 SECTION = "keys"
-SHOWN_AT_MOST = 200
+ROWS = 50
 REFUSALS_SHOWN = 5
 CHARTED_DAYS = 30
 IDLE_AFTER = timedelta(days=30)
@@ -46,14 +50,15 @@ class Row:
 @require_safe
 @requires_right(Right.KEYS_READ)
 def key_list(request: ConsoleRequest) -> HttpResponse:
-    keys = ApiKey.objects.filter(account=request.account).order_by("-pk")
+    keys = ApiKey.objects.filter(account=request.account)
     environment = request.GET.get("environment", "")
     if environment in list(Environment):
         keys = keys.filter(environment=environment)
     shows_dead = request.GET.get("state") == "all"
     if not shows_dead:
         keys = keys.live(timezone.now())
-    rows = _with_uses(request, list(keys[:SHOWN_AT_MOST]))
+    shown = _page(request, keys)
+    rows = _with_uses(request, shown.rows)
     return render(
         request,
         "apikeys/list.html",
@@ -66,8 +71,16 @@ def key_list(request: ConsoleRequest) -> HttpResponse:
             "environments": [one.value for one in Environment],
             "environment": environment,
             "shows_dead": shows_dead,
+            **turns(shown, request.GET),
         },
     )
+
+
+def _page(request: ConsoleRequest, keys: QuerySet[ApiKey]) -> Page[ApiKey]:
+    try:
+        return page(keys, read_cursor(request.GET, default_limit=ROWS))
+    except ApiError as refusal:
+        raise BadRequest(refusal.message) from refusal
 
 
 @require_safe

@@ -29,6 +29,7 @@ FORM = {
     "allowed_cidrs": "203.0.113.0/24\n2001:db8::/48",
     "expires": "30",
 }
+TURN = re.compile(r'<a class="button" href="([^"]+)">(?:<svg.*?</svg>)?(\w+)', re.DOTALL)
 HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
 
 
@@ -197,6 +198,37 @@ def test_the_reveal_page_tests_the_key_with_what_it_may_do(
         assert '"to": "alice@alice.example"' in command
 
 
+def test_a_long_list_of_keys_is_turned_page_by_page(
+    alice: Client, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apikeys.views.keys.ROWS", 2)
+    first, second, third = [str(make_key(cast.hive)[0].pk) for _ in range(3)]
+
+    newest = text(get(alice, "/console/keys", environment="production"))
+    assert keys_on(newest) == [third, second]
+    assert turn(newest, "Newer") is None
+    oldest = text(get(alice, f"/console/keys{turn(newest, 'Older')}"))
+    assert keys_on(oldest) == [first]
+    assert turn(oldest, "Older") is None
+    assert keys_on(text(get(alice, f"/console/keys{turn(oldest, 'Newer')}"))) == [third, second]
+
+
+def test_a_place_in_the_list_of_another_account_is_unknown(alice: Client, cast: Cast) -> None:
+    foreign, _ = make_key(cast.charlie.account)
+    assert get(alice, "/console/keys", after=str(foreign.pk)).status_code == 400
+
+
+def keys_on(page: str) -> list[str]:
+    return re.findall(r'class="name" href="/console/keys/([^"]+)"', page)
+
+
+def turn(page: str, button: str) -> str | None:
+    """The address behind a button that turns the page."""
+    pages = page.partition('aria-label="Pages"')[2]
+    found = {words: unescape(href) for href, words in TURN.findall(pages)}
+    return found.get(button)
+
+
 def test_keys_that_nobody_uses_stand_out(alice: Client, cast: Cast) -> None:
     key, _ = make_key(cast.hive)
     decoy, _ = make_key(cast.hive)
@@ -205,7 +237,7 @@ def test_keys_that_nobody_uses_stand_out(alice: Client, cast: Cast) -> None:
     with tenant(cast.hive.pk):
         ApiKey.objects.filter(pk=key.pk).update(created_at=long_ago)
         ApiKey.objects.filter(pk=decoy.pk).update(created_at=long_ago, is_decoy=True)
-    assert "1 key was not used for 30 days" in text(get(alice, "/console/keys"))
+    assert "1 key on this page was not used for 30 days" in text(get(alice, "/console/keys"))
 
 
 def test_a_skipped_summary_makes_no_key(alice: Client, cast: Cast) -> None:
