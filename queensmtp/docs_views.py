@@ -11,13 +11,30 @@ from django.utils.safestring import mark_safe
 from markdown_it import MarkdownIt
 
 FOLDER = Path(settings.BASE_DIR, "docs")
+DECISIONS = "adr/"
 TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
+# What is looked for first stands first; a page that is named nowhere stands under the last heading.
+PARTS = {
+    "Send mail": ("sending", "domains", "errors", "webhooks", "bounces", "delivery", "tracking"),
+    "Keys": ("keys", "allowlists", "leaks"),
+    "The audit log": ("auditlog", "audit-events"),
+    "Run it": ("settings", "metrics", "security"),
+    "How it is made": ("flow", "console", "philosophy"),
+}
 
 
 def index(request: HttpRequest) -> HttpResponse:
-    """Every page, by its title."""
-    pages = [(name, _title(name)) for name in sorted(_names())]
-    return render(request, "docs/index.html", {"pages": pages})
+    """Every page, by its title: what is looked for first in front, decisions at the end."""
+    parts = {heading: list(names) for heading, names in PARTS.items()}
+    decisions = sorted(name for name in _names() if name.startswith(DECISIONS))
+    named = {name for names in PARTS.values() for name in names}
+    list(parts.values())[-1].extend(sorted(_names() - named - set(decisions)))
+    parts["Decisions"] = decisions
+    titled = [
+        (heading, [(name, _title(name)) for name in names if name in _names()])
+        for heading, names in parts.items()
+    ]
+    return render(request, "docs/index.html", {"parts": titled})
 
 
 def page(request: HttpRequest, name: str) -> HttpResponse:
