@@ -101,6 +101,7 @@ CELERY_BEAT_SCHEDULE = {
     "partitions": {"task": "queensmtp.tasks.make_partitions", "schedule": 6 * 3600.0},
     "idempotency": {"task": "sending.tasks.forget_idempotency", "schedule": 3600.0},
     "destinations": {"task": "sending.tasks.forget_destinations", "schedule": 3600.0},
+    "quotas": {"task": "sending.tasks.forget_quotas", "schedule": 6 * 3600.0},
 }
 # What each worker looks for by itself, whatever Valkey remembers: queue → (task, seconds).
 SWEEPS = {
@@ -131,6 +132,7 @@ SWEEPS = {
         ("apikeys.tasks.remind_of_expiry", 300.0),
         ("apikeys.tasks.compare_rows", 900.0),
         ("domains.tasks.check_due", 2.0),
+        ("sending.tasks.warn_of_quotas", 60.0),
         ("queensmtp.tasks.measure", 15.0),
     ],
 }

@@ -20,6 +20,8 @@ class Event(StrEnum):
     RESUMED = "sending.resumed"
     WARM_UP_BEGUN = "sending.warm_up_begun"
     WARM_UP_ENDED = "sending.warm_up_ended"
+    QUOTA_REACHED = "quota.reached"
+    USAGE_READ = "usage.read"
 
 
 SENTENCES: dict[str, str] = {
@@ -40,4 +42,6 @@ SENTENCES: dict[str, str] = {
     Event.RESUMED: "let go of mail that was held back: {target}",
     Event.WARM_UP_BEGUN: "began the warm-up of {target}",
     Event.WARM_UP_ENDED: "ended the warm-up of {target}",
+    Event.USAGE_READ: "looked up what is used of the quotas",
+    Event.QUOTA_REACHED: "found the quota of {target} nearly or wholly used up",
 }

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from queensmtp.ids import new_id
 from sending.mta_sts import Mode, Policy
+from sending.periods import Period
 from sending.states import CLAIMABLE, Reaction, State
 
 
@@ -321,6 +322,10 @@ class QuotaCounter(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["starts_on"], name="quota_counter_by_start")]
+
+    @property
+    def resets_at(self) -> datetime:
+        return Period(self.period).ends_at(self.starts_on)
 
     def __str__(self) -> str:
         return f"{self.used} of {self.allowed} in the {self.period} of {self.starts_on}"

@@ -82,7 +82,19 @@ BRIEF = {"object": "email", "id": ID}
 # Nullable fields whose examples say more than null would.
 NULLABLE = ("cc", "html", "text", "content_id")
 
+USED = {"used": 812, "limit": 1_000, "sent": 812, "received": 0, "resets_at": AT}
+
 OPERATIONS = {
+    "GET /v1/usage": Operation(
+        summary="Quotas of the account and what is used of them",
+        answer={
+            "object": "usage",
+            "emails": {"daily": USED, "monthly": USED},
+            "domains": {"used": 3, "limit": 1_000},
+            "rate_limit": {"limit": 100, "duration": "1s"},
+        },
+        nullable=("emails.daily.limit", "emails.monthly.limit"),
+    ),
     "POST /v1/emails": Operation(
         summary="Send one e-mail, now or later",
         scope=Scope.EMAIL_SEND,

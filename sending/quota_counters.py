@@ -7,7 +7,7 @@ accounts' ids, since each counter is locked until the commit.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from math import ceil
 from typing import Any, TypeVar
 from uuid import UUID
@@ -23,7 +23,8 @@ from queensmtp.ids import lowest_id_at
 from sending import sandbox
 from sending.errors import DailyQuotaExceeded, MonthlyQuotaExceeded
 from sending.gates import Refused
-from sending.quotas import Period, Quota, Spending
+from sending.periods import Period
+from sending.quotas import Quota, Spending
 
 # What `spend_quota` raises.
 NO_COUNTER, USED_UP = "QS001", "QS002"
@@ -88,12 +89,13 @@ def spend_alone(spending: Spending | None) -> None:
 
 
 def used_of(spending: Spending) -> list[int]:
-    """What each quota has used so far; counters that are not open yet are opened."""
-    found = _read(spending)
-    if len(found) < len(spending.quotas):
-        _open(spending)
-        found = _read(spending)
-    return [found[one.counter_id, one.period] for one in spending.quotas]
+    """What each quota has used so far. Where no counter is open yet, the messages are counted."""
+    rows = hot.fetch_all(USED, [str(spending.account_id), *spending.counters()])
+    found = {(counter_id, period): count for counter_id, period, count in rows}
+    return [
+        found[place] if (place := (one.counter_id, one.period)) in found else ledger(spending, one)
+        for one in spending.quotas
+    ]
 
 
 def find_refusal(spending: Spending, used: Sequence[int]) -> Refused | None:
@@ -140,11 +142,6 @@ def _savepoint() -> AbstractContextManager[None]:
     return transaction.atomic() if connection.in_atomic_block else nullcontext()
 
 
-def _read(spending: Spending) -> dict[tuple[UUID, str], int]:
-    rows = hot.fetch_all(USED, [str(spending.account_id), *spending.counters()])
-    return {(counter_id, period): count for counter_id, period, count in rows}
-
-
 def _open(spending: Spending) -> None:
     """Begin to count, with what was accepted so far: nothing at the start of a period, more where
     a quota is new. Mail that comes meanwhile waits for the row."""
@@ -154,18 +151,15 @@ def _open(spending: Spending) -> None:
 
 
 def _ledger_params(spending: Spending, quota: Quota) -> dict[str, Any]:
-    starts_on, ends_on = quota.period.start(spending.today), quota.period.end(spending.today)
-    start, end = (
-        datetime.combine(day, datetime.min.time(), tzinfo=UTC) for day in (starts_on, ends_on)
-    )
+    period, start = quota.period, quota.period.starts_at(spending.today)
     return {
         "account": spending.account_id,
         "counter": quota.counter_id,
-        "period": quota.period.value,
-        "starts_on": starts_on,
+        "period": period.value,
+        "starts_on": period.start(spending.today),
         "allowed": quota.allowed,
         "start": start,
-        "end": end,
+        "end": period.ends_at(spending.today),
         "first_id": lowest_id_at(start - ID_SLACK),
         "sandbox": settings.SANDBOX_DOMAIN,
         "keys": _keys_of(quota.counter_id) if quota.is_of_key else None,
@@ -214,5 +208,5 @@ def _retry_after(spending: Spending, quota: Quota) -> dict[str, str]:
     """Nothing for what will never fit."""
     if spending.cost > quota.allowed:
         return {}
-    end = datetime.combine(quota.period.end(spending.today), datetime.min.time(), tzinfo=UTC)
-    return {"Retry-After": str(max(1, ceil((end - timezone.now()).total_seconds())))}
+    wait = quota.period.ends_at(spending.today) - timezone.now()
+    return {"Retry-After": str(max(1, ceil(wait.total_seconds())))}

@@ -5,8 +5,7 @@ Days and months are UTC's. Where there is no quota, no counter is touched.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from enum import StrEnum
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,22 +13,7 @@ from django.conf import settings
 
 from apikeys.policy import KeyRecord
 from sending import sandbox
-
-
-class Period(StrEnum):
-    DAY = "day"
-    MONTH = "month"
-
-    @property
-    def adverb(self) -> str:
-        return "daily" if self is Period.DAY else "monthly"
-
-    def start(self, today: date) -> date:
-        return today if self is Period.DAY else today.replace(day=1)
-
-    def end(self, today: date) -> date:
-        """The first day of the next one."""
-        return self.start(self.start(today) + timedelta(days=1 if self is Period.DAY else 31))
+from sending.periods import Period
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@ from celery import shared_task
 from django.utils import timezone
 
 from queensmtp import bell
-from sending import actions, destinations, scheduling
+from sending import actions, destinations, quota_warnings, scheduling
 from sending.accept import DELIVER_TASK
+from sending.quota_counters import WARN_TASK
 
 
 @shared_task(name=DELIVER_TASK)
@@ -15,6 +16,17 @@ def deliver_due() -> int:
 @shared_task(name="sending.tasks.cancel_leaked")
 def cancel_leaked() -> int:
     return scheduling.cancel_leaked(now=timezone.now())
+
+
+@shared_task(name=WARN_TASK)
+def warn_of_quotas() -> int:
+    bell.heard(WARN_TASK)
+    return quota_warnings.warn_due()
+
+
+@shared_task(name="sending.tasks.forget_quotas")
+def forget_quotas() -> int:
+    return quota_warnings.forget(now=timezone.now())
 
 
 @shared_task(name="sending.tasks.forget_idempotency")

@@ -9,6 +9,7 @@ from sending import (
     log_views,
     message_views,
     queue_views,
+    usage_api,
     views,
 )
 
@@ -25,6 +26,7 @@ api_urlpatterns = [
         "emails/<uuid:email_id>/attachments/<uuid:attachment_id>",
         attachment_api.OneAttachment.as_view(),
     ),
+    path("usage", usage_api.Usage.as_view()),
     path("logs", log_api.Logs.as_view()),
     path("logs/<uuid:log_id>", log_api.Log.as_view()),
     path("attachments/<str:token>", attachment_api.Download.as_view()),

@@ -7,9 +7,10 @@ from accounts.requests import ConsoleRequest
 from accounts.roles import Right
 from domains.models import Domain
 from queensmtp.console import requires_right
-from sending import message_rows, onboarding
+from sending import message_rows, onboarding, usage
 from sending.message_rows import Row
 from sending.models import Message
+from sending.usage import KeyUse
 
 SECTION = "messages"
 ROWS = 50
@@ -33,6 +34,8 @@ def home(request: ConsoleRequest) -> HttpResponse:
             "done_count": sum(step.is_done for step in steps),
             "is_welcome_shown": onboarding.is_shown(request, steps),
             "rows": _newest(request),
+            "account_uses": usage.limited(request.account),
+            "key_uses": _key_uses(request),
             "send": how_to_send(request),
         },
     )
@@ -43,6 +46,12 @@ def home(request: ConsoleRequest) -> HttpResponse:
 def dismiss_welcome(request: ConsoleRequest) -> HttpResponse:
     onboarding.dismiss(request)
     return redirect("console_home")
+
+
+def _key_uses(request: ConsoleRequest) -> list[KeyUse]:
+    if request.membership is None or not request.membership.has(Right.KEYS_READ):
+        return []
+    return usage.of_keys(request.account.pk)
 
 
 def _newest(request: ConsoleRequest) -> list[Row]:

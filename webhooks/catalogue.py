@@ -249,6 +249,19 @@ CATALOGUE: dict[str, EventType] = {
                 "published_at": AT,
             },
         ),
+        EventType(
+            "quota.reached",
+            "80 or 100 percent of a quota are used up.",
+            {
+                "period": "day",
+                "allowed": 1_000,
+                "used": 800,
+                "percent": 80,
+                "resets_at": LATER,
+                "key": {"id": ID, "name": "Shop, checkout mails"},
+            },
+            nullable=frozenset({"key"}),
+        ),
     )
 }
 if tuple(CATALOGUE) != EVENT_TYPES:

@@ -40,6 +40,7 @@ API_KEY_EVENTS = (
     "api_key.decoy_used",
 )
 AUDIT_EVENTS = ("audit.checkpoint",)
+QUOTA_EVENTS = ("quota.reached",)
 
 EVENT_TYPES = (
     *EMAIL_EVENTS,
@@ -49,6 +50,7 @@ EVENT_TYPES = (
     *TOPIC_EVENTS,
     *API_KEY_EVENTS,
     *AUDIT_EVENTS,
+    *QUOTA_EVENTS,
 )
 
 # Receivers crash on these when they come empty or null (wire contract 7.2), so they are left out.

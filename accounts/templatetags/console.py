@@ -44,6 +44,7 @@ TONES = {
     "idle": "warn",
     "learning": "notice",
     "decoy": "warn",
+    "used up": "bad",
     "refused": "bad",
     "failed": "bad",
     "bounced": "bad",

@@ -57,6 +57,7 @@ def _initial(key: ApiKey) -> dict[str, Any]:
         "rotate_every_days": _days(key.rotate_every_seconds),
         "rate_requests": key.rate_requests,
         "rate_per_seconds": key.rate_per_seconds,
+        "daily_quota": key.daily_quota,
         "labels": "\n".join(f"{name}: {value}" for name, value in key.labels.items()),
         "notes": key.notes,
     }

@@ -58,7 +58,7 @@ FIELD_OF_RIGHT = {
 }
 # What a form opens by itself, since something was filled in there.
 SELDOM_NEEDED = (
-    *("allowed_recipients", "rate_requests", "rate_per_seconds"),
+    *("allowed_recipients", "rate_requests", "rate_per_seconds", "daily_quota"),
     *("labels", "notes", "is_decoy"),
 )
 
@@ -136,6 +136,14 @@ class KeyForm(forms.Form):
         required=False, min_value=1, label="Requests", help_text="Left empty: the default rate."
     )
     rate_per_seconds = forms.IntegerField(required=False, min_value=1, label="In so many seconds")
+    daily_quota = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=key_rights.QUOTA_MAXIMUM,
+        label="Recipients in a day",
+        help_text="Beyond it mail is refused until midnight UTC. Keys that replace this one share "
+        "it. Left empty: only the quota of the account, if it has one.",
+    )
     is_decoy = forms.BooleanField(
         required=False,
         label="A decoy: it never works, and raises an alarm when somebody tries it",
@@ -186,6 +194,7 @@ class KeyForm(forms.Form):
             "expires_at": self._expires_at(cleaned),
             "rotate_every_seconds": self._schedule(cleaned),
             "rate_limit": _rate(cleaned),
+            "daily_quota": cleaned.get("daily_quota"),
             "labels": self._labels(cleaned["labels"]),
         }
 

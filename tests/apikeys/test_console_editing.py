@@ -60,6 +60,19 @@ def test_a_change_is_saved_and_recorded(alice: Client, cast: Cast) -> None:
     assert "allowed_cidrs" not in entry.changes
 
 
+def test_a_daily_quota_is_set_and_taken_away(alice: Client, cast: Cast) -> None:
+    key, _ = make_key(cast.hive)
+    post(alice, f"/console/keys/{key.pk}/edit", {**FORM, "daily_quota": "1234"})
+    assert stored(key).daily_quota == 1234
+    assert "Mail to 1,234 recipients" in text(get(alice, f"/console/keys/{key.pk}"))
+    assert 'value="1234"' in text(get(alice, f"/console/keys/{key.pk}/edit"))
+    assert "greater than or equal to 1" in text(
+        post(alice, f"/console/keys/{key.pk}/edit", {**FORM, "daily_quota": "0"})
+    )
+    post(alice, f"/console/keys/{key.pk}/edit", {**FORM, "daily_quota": ""})
+    assert stored(key).daily_quota is None
+
+
 def test_an_expiry_is_moved(alice: Client, cast: Cast) -> None:
     key, _ = make_key(cast.hive)
     post(alice, f"/console/keys/{key.pk}/edit", {**FORM, "expires": "7"})

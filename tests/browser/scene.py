@@ -89,6 +89,7 @@ def play(cast: Cast) -> Scene:
         expires_at=timezone.now() + timedelta(days=90),
         rate_requests=20,
         rate_per_seconds=1,
+        daily_quota=3,
     )
     rotated, revoked = (make_key(cast.hive)[0] for _ in range(2))
     with tenant(cast.hive.pk):

@@ -26,7 +26,7 @@ from sending import accept, quota_counters, quotas, scheduling, submissions
 from sending.errors import DailyQuotaExceeded
 from sending.gates import Refused
 from sending.models import IdempotentRequest, Message, QuotaCounter, Recipient
-from sending.quotas import Period
+from sending.periods import Period
 from tests.console import get, post, sign_in, text
 from tests.factories.cast import ORIGIN, Cast, make_cast, make_domain
 from tests.factories.keys import bearer, make_key
