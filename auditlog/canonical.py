@@ -8,10 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from json.encoder import encode_basestring
 from typing import Any
 
+import orjson
+
 # RFC 8785 3.2.2.3: numbers are IEEE 754 doubles, which hold every integer up to here exactly.
 LARGEST_INTEGER = 2**53 - 1
 
 _LITERALS = {None: "null", True: "true", False: "false"}
+_ALIKE = frozenset({str, int, bool, type(None)})
+_AS_THE_RFC = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
 
 class NotCanonical(ValueError):
@@ -21,9 +25,33 @@ class NotCanonical(ValueError):
 def encode(value: Any) -> bytes:
     """Return the canonical form of a value made of JSON's own types."""
     try:
+        if type(value) is dict and _is_plain(value):
+            return orjson.dumps(value, option=_AS_THE_RFC)
+    except TypeError:
+        # It is no JSON: what follows says why.
+        pass
+    try:
         return _text(value).encode()
     except UnicodeEncodeError as error:
         raise NotCanonical("a string holds a lone surrogate") from error
+
+
+def _is_plain(value: dict[str, Any]) -> bool:
+    """Tell whether orjson, many times as fast, writes the very bytes of RFC 8785.
+
+    It does for strings, safe integers and literals in objects whose names it sorts alike. It
+    writes fractions in another way, and things that are no JSON.
+    """
+    if not "".join(value).isascii():
+        return False
+    for inner in value.values():
+        kind = type(inner)
+        if kind is dict:
+            if not _is_plain(inner):
+                return False
+        elif kind not in _ALIKE:
+            return False
+    return True
 
 
 def _text(value: Any) -> str:

@@ -1,6 +1,7 @@
 import json
 import math
 import struct
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -97,9 +98,33 @@ def test_without_doubles_it_is_what_the_standard_library_sorts(value: dict[str, 
     assert encode(value) == plain.encode()
 
 
+# A list keeps an object out of the quick way, which writes with orjson.
+@given(st.dictionaries(st.text("ab.é\uffff\U0001f600"), scalars | st.dictionaries(text, scalars)))
+def test_the_quick_way_writes_the_same_bytes(value: dict[str, object]) -> None:
+    assert b"[%b]" % encode(value) == encode([value])
+
+
+def test_the_quick_way_writes_every_character_the_same() -> None:
+    everything = "".join(chr(code) for code in range(0x110000) if not 0xD800 <= code <= 0xDFFF)
+    assert b"[%b]" % encode({"a": everything}) == encode([{"a": everything}])
+
+
 @pytest.mark.parametrize(
     "value",
-    [math.nan, math.inf, 2**53, -(2**53), "\ud800", {"\ud800": 1}, {1: "a"}, b"bytes", object()],
+    [
+        *[
+            math.nan,
+            math.inf,
+            2**53,
+            -(2**53),
+            "\ud800",
+            {"\ud800": 1},
+            {1: "a"},
+            b"bytes",
+            object(),
+        ],
+        *[{"a": 2**53}, {"a": {"b": "\ud800"}}, {"a": {"b": UUID(int=1)}}, {"a": {1: "b"}}],
+    ],
 )
 def test_what_has_no_canonical_form_is_refused(value: object) -> None:
     with pytest.raises(NotCanonical):
