@@ -63,14 +63,17 @@ _COLUMNS = {
 
 
 class Recorded(Protocol):
-    """The fields that an entry is made of, whether just built or read from the table."""
+    """The fields that an entry is made of, whether just built or read from the table.
+
+    An export reads ids and times as the texts that they are written as.
+    """
 
     @property
-    def id(self) -> UUID: ...
+    def id(self) -> UUID | str: ...
     @property
-    def account_id(self) -> UUID: ...
+    def account_id(self) -> UUID | str: ...
     @property
-    def created_at(self) -> datetime: ...
+    def created_at(self) -> datetime | str: ...
     @property
     def version(self) -> int: ...
     @property
@@ -82,7 +85,7 @@ class Recorded(Protocol):
     @property
     def actor_id(self) -> str: ...
     @property
-    def key_id(self) -> UUID | None: ...
+    def key_id(self) -> UUID | str | None: ...
     @property
     def request_id(self) -> str: ...
     @property
@@ -216,7 +219,7 @@ def leaf_data(entry: Recorded, committed: bytes) -> bytes:
             "version": entry.version,
             "id": str(entry.id),
             "account_id": str(entry.account_id),
-            "created_at": rfc3339(entry.created_at),
+            "created_at": _moment(entry.created_at),
             "event": entry.event,
             "outcome": entry.outcome,
             "actor": {"type": entry.actor_type, "id": entry.actor_id},
@@ -273,6 +276,10 @@ def insert_ctes(source: str) -> str:
         f"audit_pending AS (INSERT INTO {PENDING_TABLE} (entry_id, account_id, leaf_hash)"
         " SELECT id, account_id, %s::bytea FROM audit_entry)"
     )
+
+
+def _moment(written: datetime | str) -> str:
+    return written if isinstance(written, str) else rfc3339(written)
 
 
 def _target(entry: Recorded) -> dict[str, str] | None:

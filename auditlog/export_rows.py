@@ -1,128 +1,124 @@
 """Reads what an export holds, in leaf order, a stretch of leaves at a time: memory stays flat.
 
 Each stretch is read for itself. One long snapshot would keep what the sealer deletes from being
-vacuumed for as long as the export runs.
+vacuumed for as long as the export runs. Postgres writes ids, times and addresses as the file has
+them: an object of Python for each would cost more than all the rest.
 """
 
 from collections.abc import Iterator
-from operator import attrgetter
+from functools import lru_cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from auditlog import merkle, stored_tree
-from auditlog.export_lines import Row
+import orjson
+from django.db import connection
+
+from auditlog import entries, words
 from auditlog.filters import Filters
-from auditlog.merkle import LeafRange
-from auditlog.models import Entry, EntryQuerySet, Leaf, LeafQuerySet
-from auditlog.tiles import HEIGHT, WIDTH
+from auditlog.models import Entry, EntryQuerySet, Leaf
+from auditlog.tiles import WIDTH
+from queensmtp import hot
 
 # A whole number of tiles.
 STRETCH = 16 * WIDTH
 
 
+class Record(NamedTuple):
+    """A sealed entry as a file of an export writes it: texts, but for numbers and hashes."""
+
+    leaf_index: int
+    id: str
+    account_id: str
+    created_at: str
+    version: int
+    event: str
+    outcome: str
+    actor_type: str
+    actor_id: str
+    actor_label: str
+    key_id: str | None
+    ip: str | None
+    user_agent: str
+    request_id: str
+    client_request_id: str
+    target_type: str
+    target_id: str
+    target_label: str
+    # As Postgres writes jsonb.
+    labels_text: str
+    changes_text: str
+    count: int  # type: ignore[assignment]  # Nobody asks a record how often it holds a value.
+    private_hash: bytes
+    salt: bytes | None
+
+    @property
+    def labels(self) -> dict[str, str]:
+        found: dict[str, str] = loaded(self.labels_text)
+        return found
+
+    def leaf_data(self) -> bytes:
+        return entries.leaf_data(self, self.private_hash)
+
+
+@lru_cache(maxsize=1024)
+def loaded(text: str) -> Any:
+    """Return the value that Postgres wrote as JSON; most of a log's repeat. Nobody changes it."""
+    return orjson.loads(text)
+
+
+_WRITTEN = {
+    "leaf_index": "leaf_index",
+    "id": "id::text",
+    "account_id": "account_id::text",
+    "created_at": """to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
+    "key_id": "key_id::text",
+    "ip": "host(ip)",
+    "labels_text": "labels::text",
+    "changes_text": "changes::text",
+}
+
+# The bounds keep Postgres out of every other partition and entry. Materialized, or it would walk
+# the leaves in the order of their entries to find them.
+STRETCH_OF_ENTRIES = f"""
+WITH leaves AS MATERIALIZED (
+    SELECT leaf_index, entry_id FROM auditlog_leaf
+    WHERE account_id = %s AND leaf_index >= %s AND leaf_index < %s
+)
+SELECT {", ".join(_WRITTEN.get(name, f'"{name}"') for name in Record._fields)}
+FROM leaves JOIN auditlog_entry ON auditlog_entry.id = leaves.entry_id
+WHERE id >= (SELECT entry_id FROM leaves ORDER BY entry_id LIMIT 1)
+    AND id <= (SELECT entry_id FROM leaves ORDER BY entry_id DESC LIMIT 1)
+    AND {{conditions}}
+ORDER BY leaf_index
+"""
+
+
 def count(account_id: UUID, filters: Filters, *, size: int) -> int:
     """Return how many sealed entries the filters find among the first `size` leaves."""
-    found = _matching(account_id, filters, first=0, past=size)
+    leaves = Leaf.objects.filter(account_id=account_id, leaf_index__lt=size)
+    found = _matching(account_id, filters).filter(id__in=leaves.values("entry_id"))
     if not filters.words:
         return found.count()
-    return sum(one.has_words(filters.words) for one in found.only("target_label").iterator(STRETCH))
+    labels = found.values_list("target_label", flat=True).iterator(STRETCH)
+    return sum(words.are_in(label, filters.words) for label in labels)
 
 
-def stretches(
-    account_id: UUID, filters: Filters, *, size: int, proofs: bool
-) -> Iterator[list[Row]]:
-    """Yield the rows of one stretch after the other; some may be empty."""
+def stretches(account_id: UUID, filters: Filters, *, size: int) -> Iterator[list[Record]]:
+    """Yield the entries of one stretch after the other; some may be empty."""
+    query, params = _query(account_id, filters)
     for first in range(0, size, STRETCH):
         past = min(first + STRETCH, size)
-        rows = _rows(account_id, filters, first=first, past=past)
-        yield proven(account_id, rows, size=size) if proofs else rows
+        rows = hot.fetch_all(query, [account_id, first, past, *params])
+        found = map(Record._make, rows)
+        yield [one for one in found if words.are_in(one.target_label, filters.words)]
 
 
-def _rows(account_id: UUID, filters: Filters, *, first: int, past: int) -> list[Row]:
-    found = _matching(account_id, filters, first=first, past=past)
-    entries = [entry for entry in found if entry.has_words(filters.words)]
-    places = _places(account_id, [entry.id for entry in entries], first=first, past=past)
-    rows = [Row(entry=entry, leaf_index=places[entry.id]) for entry in entries]
-    return sorted(rows, key=attrgetter("leaf_index"))
+def _query(account_id: UUID, filters: Filters) -> tuple[str, list[object]]:
+    """Return the statement of a stretch, under the conditions that the list searches by."""
+    found = _matching(account_id, filters).query
+    conditions, params = found.get_compiler(connection=connection).compile(found.where)
+    return STRETCH_OF_ENTRIES.format(conditions=conditions), list(params)
 
 
-def _places(account_id: UUID, ids: list[UUID], *, first: int, past: int) -> dict[UUID, int]:
-    if len(ids) < WIDTH:
-        return Leaf.objects.indexes_of(account_id, ids)
-    leaves = _leaves(account_id, first=first, past=past)
-    return dict(leaves.values_list("entry_id", "leaf_index"))
-
-
-def _matching(account_id: UUID, filters: Filters, *, first: int, past: int) -> EntryQuerySet:
-    leaves = _leaves(account_id, first=first, past=past)
-    found = Entry.objects.of_account(account_id).matching(filters)
-    if past - first > STRETCH:
-        return found.filter(id__in=leaves.values("entry_id"))
-    # The bounds keep Postgres out of every other partition and entry.
-    ids = list(leaves.values_list("entry_id", flat=True))
-    if not ids:
-        return found.none()
-    return found.filter(id__gte=min(ids), id__lte=max(ids), id__in=leaves.values("entry_id"))
-
-
-def _leaves(account_id: UUID, *, first: int, past: int) -> LeafQuerySet:
-    return Leaf.objects.filter(account_id=account_id, leaf_index__gte=first, leaf_index__lt=past)
-
-
-def proven(account_id: UUID, rows: list[Row], *, size: int) -> list[Row]:
-    """Add the path of each row.
-
-    In a full tile the first eight steps lie inside it, and are worked out here; the rest is the
-    same for all of its leaves. The tree's right edge, less than a tile, is read leaf by leaf.
-    """
-    tiles = sorted({row.leaf_index // WIDTH for row in rows})
-    full = [number for number in tiles if (number + 1) * WIDTH <= size]
-    edge = [row.leaf_index for row in rows if (row.leaf_index // WIDTH + 1) * WIDTH > size]
-    paths = _paths_above(account_id, full, size=size)
-    levels = _levels_inside(account_id, full)
-    beside = _paths(account_id, edge, size=size, skip=0)
-    return [
-        Row(
-            row.entry,
-            row.leaf_index,
-            beside[row.leaf_index]
-            if row.leaf_index in beside
-            else [
-                *_steps_inside(levels[row.leaf_index // WIDTH], row.leaf_index % WIDTH),
-                *paths[row.leaf_index // WIDTH],
-            ],
-        )
-        for row in rows
-    ]
-
-
-def _paths_above(account_id: UUID, tiles: list[int], *, size: int) -> dict[int, list[bytes]]:
-    found = _paths(account_id, [number * WIDTH for number in tiles], size=size, skip=HEIGHT)
-    return {leaf_index // WIDTH: hashes for leaf_index, hashes in found.items()}
-
-
-def _paths(
-    account_id: UUID, leaf_indexes: list[int], *, size: int, skip: int
-) -> dict[int, list[bytes]]:
-    """Return the path of each leaf without its first steps, all by three queries."""
-    wanted = {index: merkle.inclusion_ranges(index, size)[skip:] for index in leaf_indexes}
-    ranges: list[LeafRange] = list(dict.fromkeys(one for path in wanted.values() for one in path))
-    hashes = dict(zip(ranges, stored_tree.hashes_of(account_id, size, ranges), strict=True))
-    return {index: [hashes[one] for one in path] for index, path in wanted.items()}
-
-
-def _levels_inside(account_id: UUID, tiles: list[int]) -> dict[int, list[list[bytes]]]:
-    """Return every level of each tile, from its leaves up to the two hashes below its root."""
-    found: dict[int, list[list[bytes]]] = {}
-    for number, hashes in stored_tree.tiles(account_id, level=0, numbers=tiles).items():
-        levels = [merkle.split(hashes)]
-        while len(levels[-1]) > 2:
-            below = levels[-1]
-            levels.append(
-                [merkle.node_hash(below[at], below[at + 1]) for at in range(0, len(below), 2)]
-            )
-        found[number] = levels
-    return found
-
-
-def _steps_inside(levels: list[list[bytes]], place: int) -> list[bytes]:
-    return [level[(place >> height) ^ 1] for height, level in enumerate(levels)]
+def _matching(account_id: UUID, filters: Filters) -> EntryQuerySet:
+    return Entry.objects.of_account(account_id).matching(filters)

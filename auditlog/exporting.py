@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ from auditlog import (
     export_rows,
     filters,
     log_keys,
+    paths,
     proofs,
     publication,
     witnessing,
@@ -43,6 +45,8 @@ LEASE = timedelta(minutes=2)
 TRIES_MAX = 3
 # An export waits until the entry that asks for it is sealed, so that it is in it, but no longer.
 SEALED_WITHIN = timedelta(seconds=60)
+# How often the page is told how far it is, and the worker whether it was canceled.
+REPORTED_EVERY_SECONDS = 1.0
 # How long the list still shows what an export was, after its file has gone.
 REMEMBERED = timedelta(days=30)
 
@@ -175,7 +179,7 @@ def _write(export: Export, path: Path) -> _Written:
     total = export_rows.count(export.account_id, read, size=checkpoint.size)
     _report(export, rows_total=total, tree_size=checkpoint.size)
     lines = export_lines.of_format(export.format, proofs=export.proofs)
-    digest, row_count, byte_count = hashlib.sha256(), 0, 0
+    digest, row_count, byte_count, reported_at = hashlib.sha256(), 0, 0, 0.0
     with open(export_files.opened(path), "wb") as file:
 
         def add(data: bytes) -> int:
@@ -183,16 +187,22 @@ def _write(export: Export, path: Path) -> _Written:
             return file.write(data)
 
         byte_count += add(lines.begin(_header(export, checkpoint)))
-        for rows in export_rows.stretches(
-            export.account_id, read, size=checkpoint.size, proofs=export.proofs
-        ):
-            byte_count += add(lines.rows(rows))
+        for rows in export_rows.stretches(export.account_id, read, size=checkpoint.size):
+            byte_count += add(lines.rows(rows, _paths(export, rows, checkpoint.size)))
             row_count += len(rows)
-            _report(export, rows_done=row_count)
+            if time.monotonic() - reported_at > REPORTED_EVERY_SECONDS:
+                _report(export, rows_done=row_count)
+                reported_at = time.monotonic()
         byte_count += add(lines.end(row_count))
         file.flush()
         os.fsync(file.fileno())
     return _Written(row_count, byte_count, digest.hexdigest())
+
+
+def _paths(export: Export, rows: list[export_rows.Record], size: int) -> paths.Paths | None:
+    if not export.proofs:
+        return None
+    return paths.of_leaves(export.account_id, [row.leaf_index for row in rows], size=size)
 
 
 def _header(export: Export, checkpoint: Checkpoint) -> dict[str, object]:

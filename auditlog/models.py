@@ -1,6 +1,6 @@
 """The log and its tree: written by actions only, and the database refuses what changes them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, NoReturn
 from uuid import UUID
@@ -145,9 +145,8 @@ class Entry(InsertOnly):
     def is_erased(self) -> bool:
         return self.salt is None
 
-    def has_words(self, wanted: Iterable[str]) -> bool:
-        wanted = set(wanted)
-        return not wanted or wanted.issubset(words.of_text(self.target_label))
+    def has_words(self, wanted: Collection[str]) -> bool:
+        return words.are_in(self.target_label, wanted)
 
     def leaf_data(self) -> bytes:
         """Return the exact canonical JSON that the leaf hashes."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from auditlog import actions, checkpoints, export_rows, log_keys, merkle, proofs
+from auditlog import actions, checkpoints, log_keys, merkle, paths, proofs
 from auditlog.checkpoints import BadCheckpoint
-from auditlog.export_lines import Row
 from auditlog.models import Entry, Head
+from auditlog.paths import Paths
 from queensmtp.errors import NotFound
 
 
@@ -38,29 +38,27 @@ def check(
     except NotFound:
         return None
     entries = list(entries)
-    rows = [Row(one, indexes[one.id]) for one in entries if one.id in indexes]
-    sealed = [row for row in rows if row.leaf_index < head.size]
-    proven = export_rows.proven(account_id, sealed, size=head.size)
+    sealed = [one for one in entries if indexes.get(one.id, head.size) < head.size]
+    found = paths.of_leaves(account_id, [indexes[one.id] for one in sealed], size=head.size)
     return Verdict(
         size=head.size,
         root_hash=proofs.encoded(head.root),
         signed_at=head.updated_at,
         is_signed=is_signed(account_id, head),
-        checked_count=len(proven),
-        unsealed_count=len(entries) - len(proven),
-        wrong=[row.entry.id for row in proven if not _is_sound(row, head)],
+        checked_count=len(sealed),
+        unsealed_count=len(entries) - len(sealed),
+        wrong=[one.id for one in sealed if not _is_sound(one, indexes[one.id], found, head)],
     )
 
 
-def _is_sound(row: Row, head: Head) -> bool:
-    entry = row.entry
+def _is_sound(entry: Entry, leaf_index: int, found: Paths, head: Head) -> bool:
     commits = entry.is_erased or entry.committed_hash() == bytes(entry.private_hash)
     # The leaf is hashed again from the row, not read from the tree.
     return commits and merkle.verify_inclusion(
         leaf=merkle.leaf_hash(entry.leaf_data()),
-        index=row.leaf_index,
+        index=leaf_index,
         size=head.size,
-        proof=row.hashes or [],
+        proof=found[leaf_index],
         root=bytes(head.root),
     )
 

@@ -6,7 +6,7 @@ index. A word begins with what it is: ``t`` of the target, ``l`` a label with it
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 LONGEST_WORD = 64
 # A name of a thousand words must not cost a thousand rows.
@@ -31,6 +31,11 @@ def of_text(text: str) -> list[str]:
 def wanted(text: str) -> list[str]:
     """Return the words that an entry must have to be found by a text: its runs without spaces."""
     return _marked(_folded(text).split())
+
+
+def are_in(text: str, wanted: Collection[str]) -> bool:
+    """Tell whether a text has every one of these words, as ``wanted`` marks them."""
+    return not wanted or set(wanted).issubset(of_text(text))
 
 
 def of_label(name: str, value: str) -> str:
