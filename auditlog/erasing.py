@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from auditlog import actions, filters, indexing, postings, search
 from auditlog.audit import Event
-from auditlog.models import Leaf, Segment
-from auditlog.retained import Erasure
+from auditlog.models import Entry, Leaf, Segment
+from auditlog.retained import Erasure, commitment, packed
 from queensmtp import bell
 from queensmtp.actors import Actor, Target, system_actor
 from queensmtp.errors import refuse_field
@@ -23,6 +23,8 @@ TASK = "auditlog.tasks.erase_due"
 LOOKED_AT_ONCE = 100
 # What says whose data is to go: any other filter alone would erase strangers.
 NAMING = frozenset({"actor", "target", "q", "ip"})
+# Of the system alone: they name nobody, and vouch for what is gone.
+KEPT = frozenset({Event.PERSONAL_DATA_ERASED, Event.ENTRIES_PRUNED})
 
 
 @transaction.atomic
@@ -70,16 +72,17 @@ def _erase(erasure: Erasure) -> int:
     if not waiting.exists():
         return 0
     ids = _found(erasure)
+    leaves = packed(Leaf.objects.indexes_of(erasure.account_id, ids).values())
     with connection.cursor() as cursor:
         cursor.execute("SELECT auditlog_erase(%s, %s)", [erasure.account_id, ids])
         count = int(cursor.fetchone()[0])
     _index_again(erasure.account_id, ids)
-    waiting.update(filters={}, entry_count=count, finished_at=timezone.now())
+    waiting.update(filters={}, entry_count=count, leaves=leaves, finished_at=timezone.now())
     actions.record(
         by=system_actor(erasure.account_id, "retention"),
         event=Event.PERSONAL_DATA_ERASED,
         target=Target("audit_erasure", str(erasure.pk)),
-        changes={"entries": count},
+        changes={"entries": count, "leaves_sha256": commitment(leaves)},
     )
     return count
 
@@ -90,10 +93,14 @@ def _found(erasure: Erasure) -> list[UUID]:
     after = None
     while True:
         page = search.find(erasure.account_id, read, Cursor(limit=LOOKED_AT_ONCE, after=after))
-        found += [entry.id for entry in page.rows if not entry.is_erased]
+        found += [entry.id for entry in page.rows if _may_hold_personal_data(entry)]
         if not page.has_more:
             return found
         after = page.rows[-1].id
+
+
+def _may_hold_personal_data(entry: Entry) -> bool:
+    return not entry.is_erased and entry.event not in KEPT
 
 
 def _index_again(account_id: UUID, ids: list[UUID]) -> None:

@@ -1,5 +1,8 @@
 """How long an account keeps its entries, and whose personal data is to go from them."""
 
+import hashlib
+from collections.abc import Iterable, Iterator
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -55,6 +58,8 @@ class Erasure(models.Model):
     asked_by_label = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     entry_count = models.IntegerField(default=0)
+    # Whose data went (`packed`), which the entry of this erasure commits to.
+    leaves = models.BinaryField(default=b"")
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -67,3 +72,17 @@ class Erasure(models.Model):
 
     def __str__(self) -> str:
         return f"erasure {self.pk}"
+
+
+def packed(leaf_indexes: Iterable[int]) -> bytes:
+    """Leaf indexes in their order, 8 bytes each, the most significant first."""
+    return b"".join(index.to_bytes(8) for index in sorted(leaf_indexes))
+
+
+def unpacked(leaves: bytes) -> Iterator[int]:
+    return (int.from_bytes(leaves[at : at + 8]) for at in range(0, len(leaves), 8))
+
+
+def commitment(leaves: bytes) -> str:
+    """What the log says of them: it vouches for these leaves and no others."""
+    return hashlib.sha256(leaves).hexdigest()

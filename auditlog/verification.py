@@ -9,6 +9,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from auditlog import actions, checkpoints, entries, filters, log_keys, merkle, retention
+from auditlog.audit import Event
 from auditlog.checkpoints import BadCheckpoint
 from auditlog.cosignatures import WitnessKey
 from auditlog.merkle import Frontier
@@ -16,17 +17,20 @@ from auditlog.models import (
     Checkpoint,
     Cosignature,
     Entry,
+    Erasure,
     Head,
     Leaf,
     Pending,
     Retention,
     Tile,
 )
+from auditlog.retained import commitment, unpacked
 from auditlog.tiles import WIDTH, packed_tile
 from auditlog.tiles import Tile as PackedTile
-from queensmtp.ids import timestamp_of
+from queensmtp.ids import find_id, timestamp_of
 
 BATCH = 1_000
+EMPTIED = "it was emptied, and no erasure tells of it"
 # No plan keeps entries for less.
 SHORTEST_RETENTION = timedelta(days=90)
 
@@ -54,6 +58,9 @@ class _Walk:
     # Hashes of each level that no full tile holds yet.
     edges: dict[int, list[bytes]] = field(default_factory=dict)
     tile_counts: dict[int, int] = field(default_factory=dict)
+    # The places of entries without personal fields, and the entries that tell why.
+    erased: dict[int, UUID] = field(default_factory=dict)
+    erasures: list[Entry] = field(default_factory=list)
 
 
 def verify(account_id: UUID) -> list[Finding]:
@@ -74,7 +81,8 @@ def _findings(account_id: UUID) -> Iterator[Finding]:
     yield from _check_head(walk)
     yield from _check_published(walk)
     yield from _check_cosignatures(walk)
-    yield from _check_unsealed(account_id)
+    yield from _check_unsealed(walk)
+    yield from _check_erased(walk)
 
 
 def _batches(account_id: UUID) -> Iterator[list[Leaf]]:
@@ -84,7 +92,7 @@ def _batches(account_id: UUID) -> Iterator[list[Leaf]]:
 
 
 def count_erased(account_id: UUID) -> int:
-    """Return how many entries have lost their personal fields: nothing vouches for those."""
+    """Return how many entries have lost their personal fields, as the log says they should."""
     return Entry.objects.of_account(account_id).filter(salt=None).count()
 
 
@@ -109,7 +117,12 @@ def _check_contents(walk: _Walk, leaves: list[Leaf]) -> Iterator[Finding]:
     for leaf in leaves:
         entry = stored.get(leaf.entry_id)
         if entry is not None:
-            yield from _check_entry(entry, bytes(leaf.hash))
+            findings = list(_check_entry(entry, bytes(leaf.hash)))
+            yield from findings
+            if entry.is_erased:
+                walk.erased[leaf.leaf_index] = entry.id
+            elif not findings and entry.event == Event.PERSONAL_DATA_ERASED:
+                walk.erasures.append(entry)
         elif timestamp_of(leaf.entry_id) >= walk.kept_since:
             yield Finding(f"entry {leaf.entry_id}", "it is gone before its time")
 
@@ -125,6 +138,28 @@ def _check_entry(entry: Entry, leaf_hash: bytes) -> Iterator[Finding]:
         yield Finding(place, "its personal fields are not those that were committed to")
     if entry.ordinary_read != entries.is_ordinary_read(entry.event, entry.outcome):
         yield Finding(place, "it is filed under the wrong kind of read")
+
+
+def _check_erased(walk: _Walk) -> Iterator[Finding]:
+    """Compare what was emptied with what the log says was erased, leaf by leaf.
+
+    An erasure's entry outlives what it erased, which is older. Those from before they named their
+    leaves vouch for as many as they counted.
+    """
+    ids = [id for entry in walk.erasures if (id := find_id(entry.target_id))]
+    rows = Erasure.objects.filter(account_id=walk.account_id).in_bulk(ids)
+    leaves = {str(id): bytes(row.leaves) for id, row in rows.items()}
+    counted = 0
+    for entry in walk.erasures:
+        named = leaves.get(entry.target_id, b"")
+        if "leaves_sha256" not in entry.changes:
+            counted += int(entry.changes.get("entries") or 0)
+        elif entry.changes["leaves_sha256"] == commitment(named):
+            for leaf_index in unpacked(named):
+                walk.erased.pop(leaf_index, None)
+    if len(walk.erased) > counted:
+        for entry_id in walk.erased.values():
+            yield Finding(f"entry {entry_id}", EMPTIED)
 
 
 def _check_tree(walk: _Walk, leaves: Iterable[Leaf]) -> Iterator[Finding]:
@@ -229,14 +264,21 @@ def _check_note(place: str, stated: Head | Checkpoint) -> Iterator[Finding]:
         yield Finding(place, "its note states another size or root")
 
 
-def _check_unsealed(account_id: UUID) -> Iterator[Finding]:
+def _check_unsealed(walk: _Walk) -> Iterator[Finding]:
+    account_id = walk.account_id
     waiting = Pending.objects.filter(account_id=account_id).in_bulk()
     stored = Entry.objects.of_account(account_id).in_bulk(list(waiting))
     for entry_id, pending in waiting.items():
         if entry_id not in stored:
             yield Finding(f"entry {entry_id}", "a leaf waits for it, but it is not there")
         else:
-            yield from _check_entry(stored[entry_id], bytes(pending.leaf_hash))
+            entry = stored[entry_id]
+            yield from _check_entry(entry, bytes(pending.leaf_hash))
+            if entry.is_erased:
+                # No erasure touches what is not sealed.
+                yield Finding(f"entry {entry_id}", EMPTIED)
+            elif entry.event == Event.PERSONAL_DATA_ERASED:
+                walk.erasures.append(entry)
     yield from _check_forgotten(account_id)
 
 

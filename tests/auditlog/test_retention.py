@@ -27,7 +27,7 @@ from auditlog import (
     verification,
 )
 from auditlog.models import Entry, Leaf, Posting
-from auditlog.retained import Erasure, Retention, RetentionClock
+from auditlog.retained import Erasure, Retention, RetentionClock, commitment
 from auditlog.retention import Step
 from queensmtp import hot
 from queensmtp.actors import Target
@@ -589,7 +589,9 @@ def test_a_persons_data_goes_and_event_time_and_proof_stay(
         found = search.find(HIVE, filters.read({"q": ["dana@customer.example"]}), Cursor())
         assert found.rows == []
         said = Entry.objects.filter(event__startswith="audit_erasure.").order_by("id")
-        assert [entry.changes for entry in said] == [{"filters": ["q"]}, {"entries": 3}]
+        asked, done = (entry.changes for entry in said)
+        assert asked == {"filters": ["q"]}
+        assert (done["entries"], done["leaves_sha256"]) == (3, commitment(bytes(erasure.leaves)))
 
 
 def test_erasing_goes_through_every_page(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from auditlog import proofs, publication, retention, verification
+from auditlog import erasing, proofs, publication, retention, verification
 from auditlog.errors import BrokenTree
 from auditlog.models import Checkpoint, Entry, Head, Leaf, Tile
 from queensmtp.tenancy import tenant
-from tests.factories.auditlog import CHARLIES, HIVE, leave_waiting, record_many, seal
+from tests.factories.auditlog import CHARLIES, HIVE, alice, leave_waiting, record_many, seal
 from tests.roles import as_role
 
 pytestmark = pytest.mark.django_db
@@ -243,14 +243,92 @@ def erase(**remains: str) -> None:
     )
 
 
+def erase_rightfully() -> None:
+    """Whoever named the first three keys asked for it."""
+    with tenant(HIVE):
+        for number in range(3):
+            erasing.request(by=alice(), query={"q": [f"key {number}"], "to": [past_the_first()]})
+    with as_role("worker"):
+        assert erasing.erase_due() == 3
+
+
+def past_the_first() -> str:
+    """A moment before the entries that were recorded after the first seal."""
+    with tenant(HIVE):
+        return Entry.objects.order_by("id")[6].created_at.isoformat()
+
+
 def test_an_erased_person_is_no_finding() -> None:
-    erase()
+    erase_rightfully()
+    assert findings() == ""
+    seal()
     assert findings() == ""
     with tenant(HIVE):
         assert verification.count_erased(HIVE) == 3
     out = StringIO()
     call_command("verify_audit_log", str(HIVE), stdout=out)
     assert "3 of the entries were erased" in out.getvalue()
+
+
+def test_entries_that_were_emptied_behind_the_back_of_the_log_are_named() -> None:
+    erase()
+    with tenant(HIVE):
+        ids = list(Leaf.objects.filter(leaf_index__lt=3).values_list("entry_id", flat=True))
+        said = {str(found) for found in verification.verify(HIVE)}
+    assert said == {f"entry {id}: it was emptied, and no erasure tells of it" for id in ids}
+
+
+def test_an_entry_that_was_emptied_before_it_was_sealed_is_named() -> None:
+    with tenant(HIVE):
+        entry_id = Entry.objects.order_by("-id").values_list("id", flat=True)[0]
+    columns = ", ".join(f"{name} = {value}" for name, value in ERASED.items())
+    change(f"UPDATE auditlog_entry SET {columns} WHERE id = %s", entry_id)
+    assert findings() == f"entry {entry_id}: it was emptied, and no erasure tells of it"
+
+
+def test_a_rightful_erasure_vouches_for_its_own_leaves_and_no_others() -> None:
+    """Nor when what it took is counted as well: as many are gone as the log says, but others."""
+    erase_rightfully()
+    seal()
+    with tenant(HIVE):
+        other = Leaf.objects.get(leaf_index=4).entry_id
+    columns = ", ".join(f"{name} = {value}" for name, value in ERASED.items())
+    change(f"UPDATE auditlog_entry SET {columns} WHERE id = %s", other)
+    assert findings() == f"entry {other}: it was emptied, and no erasure tells of it"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE auditlog_erasure SET leaves = leaves || '\\x0000000000000004'",
+        "UPDATE auditlog_erasure SET leaves = ''",
+        "DELETE FROM auditlog_erasure",
+    ],
+)
+def test_leaves_that_an_erasure_did_not_commit_to_are_vouched_for_by_nothing(
+    statement: str,
+) -> None:
+    erase_rightfully()
+    change(statement)
+    assert findings().count(": it was emptied, and no erasure tells of it") == 3
+
+
+def test_an_erasure_that_was_itself_emptied_vouches_for_nothing() -> None:
+    erase_rightfully()
+    seal()
+    columns = ", ".join(f"{name} = {value}" for name, value in ERASED.items())
+    change(f"UPDATE auditlog_entry SET {columns} WHERE event = 'audit_erasure.finished'")
+    assert findings().count(": it was emptied, and no erasure tells of it") == 6
+
+
+def test_no_erasure_empties_what_tells_of_erasures() -> None:
+    erase_rightfully()
+    seal()
+    with tenant(HIVE):
+        erasing.request(by=alice(), query={"actor": ["system"]})
+    with as_role("worker"):
+        assert erasing.erase_due() == 0
+    assert findings() == ""
 
 
 @pytest.mark.parametrize("column", REMAINS)
