@@ -44,6 +44,11 @@ class Draft:
         return cls(id, submission, submission.sender, content, len(plain))
 
     @property
+    def identity_key(self) -> str | None:
+        """Of the sender identity that fills in a name, where the request names none."""
+        return None if self.sender.name else self.sender.key
+
+    @property
     def state(self) -> str:
         return State.SCHEDULED if self.submission.scheduled_at else State.QUEUED
 
@@ -70,7 +75,6 @@ def message_params(
         via,
         actor.origin.request_id,
         message_id_for(draft.id, draft.sender),
-        str(draft.sender),
         draft.sender.address,
         _texts(submission.to),
         *(
@@ -83,6 +87,8 @@ def message_params(
         draft.size,
         submission.scheduled_at,
         now,
+        str(draft.sender),
+        draft.identity_key,
     ]
 
 
@@ -146,6 +152,7 @@ def _message_row(draft: Draft) -> tuple[Any, ...]:
         draft.content,
         draft.size,
         submission.scheduled_at,
+        draft.identity_key,
     )
 
 

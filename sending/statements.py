@@ -64,12 +64,36 @@ def _stopped(account_id: str, is_marketing: str) -> str:
     ) AS stopped ON true"""
 
 
+# What `Mailbox` writes: a name with one of these stands in quotes.
+_SPECIALS = r"""'[<>()\[\]:;@\\,"]'"""
+
+
+def _identity(account_id: str, key: str) -> str:
+    """The sender identity of a From without a name. Without a key it costs no scan."""
+    return rf"""
+    LEFT JOIN LATERAL (
+        SELECT CASE WHEN s.name ~ {_SPECIALS}
+                    THEN '"' || replace(replace(s.name, '\', '\\'), '"', '\"') || '" '
+                    WHEN s.name <> '' THEN s.name || ' ' END AS name,
+               CASE WHEN s.reply_to <> '' THEN ARRAY[s.reply_to]::text[] END AS reply_to
+        FROM domains_senderidentity s WHERE s.account_id = {account_id} AND s.key = {key}
+        LIMIT 1
+    ) AS identity ON true"""
+
+
+def _named(sender: str) -> str:
+    return f"COALESCE(identity.name || '<' || {sender} || '>', {sender})"
+
+
 _ROWS = f"""
 message AS (
     INSERT INTO sending_message ({_MESSAGE_COLUMNS})
-    SELECT %s, live.account_id, %s, live.domain_id, %s, %s, %s, %s, %s,
-           %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::timestamptz, %s
+    SELECT %s, live.account_id, %s, live.domain_id, %s, %s, %s, %s, {_named("asked.sender")},
+           %s, %s, %s, %s, COALESCE(%s::text[], identity.reply_to), %s, %s, %s, %s,
+           %s::timestamptz, %s
     FROM live{{fresh}}
+    CROSS JOIN (SELECT %s::text AS sender, %s::text AS sender_key) AS asked
+    {_identity("live.account_id", "asked.sender_key")}
     RETURNING id, account_id
 ),
 recipients AS (
@@ -116,16 +140,17 @@ accepted AS (SELECT account_id FROM {{source}}),
 message AS (
     INSERT INTO sending_message ({_MESSAGE_COLUMNS})
     SELECT one.id, accepted.account_id, %s, verified.id, %s, 'batch', %s, one.message_id,
-           one.sender, one.sender_address, one."to"::text[], one.cc::text[], one.bcc::text[],
-           one.reply_to::text[], one.subject, one.tags::jsonb, one.content, one.size,
-           one.scheduled_at, %s
+           {_named("one.sender")}, one.sender_address, one."to"::text[], one.cc::text[],
+           one.bcc::text[], COALESCE(one.reply_to::text[], identity.reply_to), one.subject,
+           one.tags::jsonb, one.content, one.size, one.scheduled_at, %s
     FROM accepted, unnest(
         %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
         %s::text[], %s::text[], %s::text[], %s::text[], %b::bytea[], %s::int[],
-        %s::timestamptz[]
+        %s::timestamptz[], %s::text[]
     ) AS one (id, domain, message_id, sender, sender_address, "to", cc, bcc, reply_to, subject,
-              tags, content, size, scheduled_at)
+              tags, content, size, scheduled_at, sender_key)
     JOIN verified ON verified.name = one.domain
+    {_identity("accepted.account_id", "one.sender_key")}
     RETURNING id
 ),
 recipients AS (
