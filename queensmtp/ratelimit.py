@@ -1,5 +1,8 @@
 """Generic cell rate algorithm, on Valkey's clock, with a local stand-in when it is down.
 
+A limit is a bucket of `burst` requests that fills again at an even rate. So what holds in every
+window, wherever it begins, is `Limit.most_in`; the headers say that and no less (docs/adr/0068).
+
 The stand-in gives each process its share of the rate, so that losing Valkey never means
 unlimited (`threats.md` L4).
 """
@@ -13,7 +16,7 @@ from django.conf import settings
 from queensmtp import valkey
 
 # KEYS[1]: the bucket. ARGV: emission interval, burst × interval (both in microseconds), cost.
-# Returns allowed (0/1), remaining, microseconds until a retry may succeed, until full again.
+# Returns allowed (0/1), microseconds until a retry may succeed, and until full again.
 GCRA = """
 local now = redis.call('TIME')
 local now_us = now[1] * 1000000 + now[2]
@@ -23,21 +26,41 @@ if tat < now_us then tat = now_us end
 local new_tat = tat + interval * cost
 local wait = new_tat - tolerance - now_us
 if wait > 0 then
-  return {0, math.floor((tolerance - (tat - now_us)) / interval), wait, tat - now_us}
+  return {0, wait, tat - now_us}
 end
 local kept_ms = math.ceil((new_tat - now_us) / 1000) + 1000
 redis.call('SET', KEYS[1], string.format('%.0f', new_tat), 'PX', kept_ms)
-return {1, math.floor((tolerance - (new_tat - now_us)) / interval), 0, new_tat - now_us}
+return {1, 0, new_tat - now_us}
 """
+
+
+LONG_WINDOW = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """`requests` each `per_seconds`, of which `burst` may come at once."""
+    """`requests` each `per_seconds`, and `burst` at once when nothing came for a while."""
 
     requests: int
     per_seconds: int
     burst: int
+
+    @property
+    def interval(self) -> int:
+        """Microseconds from one request to the next; rounded up, so that none is too many."""
+        return -(-self.per_seconds * 1_000_000 // self.requests)
+
+    def most_in(self, seconds: int) -> int:
+        """No window of so many seconds sees more than this, wherever it begins."""
+        return self.burst + seconds * self.requests // self.per_seconds
+
+    def policy(self) -> str:
+        """Two windows: a short one, and one so long that the burst weighs little in it."""
+        short, long = self.per_seconds, LONG_WINDOW * self.per_seconds
+        return (
+            f'"burst";q={self.most_in(short)};w={short}, '
+            f'"sustained";q={self.most_in(long)};w={long}'
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +71,22 @@ class Verdict:
     limit: Limit
     remaining: int
     retry_after_seconds: float
+    # Until one more than `remaining` may come, and until the whole burst may.
+    next_seconds: float
     reset_seconds: float
 
     def headers(self) -> dict[str, str]:
-        """The IETF draft's fields and the lower-case ones that Resend's users read."""
-        limit, reset = self.limit, _whole_seconds(self.reset_seconds)
+        """The IETF draft's fields and the lower-case ones that Resend's users read.
+
+        `t` is the time in which no more than `r` can pass (draft 11, section 4.1.2), so it is
+        rounded down; what a client waits for is rounded up.
+        """
         headers = {
-            "RateLimit-Policy": f'"key";q={limit.requests};w={limit.per_seconds}',
-            "RateLimit": f'"key";r={self.remaining};t={reset}',
-            "ratelimit-limit": str(limit.burst),
+            "RateLimit-Policy": self.limit.policy(),
+            "RateLimit": f'"burst";r={self.remaining};t={int(self.next_seconds)}',
+            "ratelimit-limit": str(self.limit.burst),
             "ratelimit-remaining": str(self.remaining),
-            "ratelimit-reset": str(reset),
+            "ratelimit-reset": str(_whole_seconds(self.reset_seconds)),
         }
         if not self.allowed:
             headers["Retry-After"] = str(max(1, _whole_seconds(self.retry_after_seconds)))
@@ -70,20 +98,23 @@ def take(bucket: str, limit: Limit, *, cost: int = 1) -> Verdict:
 
     Times are whole microseconds, so that no rounding refuses the last request of a burst.
     """
-    interval = max(1, limit.per_seconds * 1_000_000 // limit.requests)
+    interval = limit.interval
     tolerance = interval * limit.burst
     try:
         answer = valkey.ask(
             lambda client: client.eval(GCRA, 1, f"rate:{bucket}", interval, tolerance, cost)
         )
     except valkey.ValkeyDown:
-        answer = _local.take(bucket, interval * settings.WEB_PROCESSES, tolerance, cost)
-    allowed, remaining, wait, reset = (float(part) for part in answer)
+        interval *= settings.WEB_PROCESSES
+        answer = _local.take(bucket, interval, tolerance, cost)
+    allowed, wait, reset = (int(part) for part in answer)
+    free = max(0, tolerance - reset)
     return Verdict(
         allowed=bool(allowed),
         limit=limit,
-        remaining=max(0, int(remaining)),
+        remaining=free // interval,
         retry_after_seconds=wait / 1_000_000,
+        next_seconds=(interval - free % interval) / 1_000_000,
         reset_seconds=reset / 1_000_000,
     )
 
@@ -96,9 +127,7 @@ class _LocalBuckets:
         self._lock = Lock()
         self._size = size
 
-    def take(
-        self, bucket: str, interval: int, tolerance: int, cost: int
-    ) -> tuple[float, float, float, float]:
+    def take(self, bucket: str, interval: int, tolerance: int, cost: int) -> tuple[int, int, int]:
         now = time.monotonic_ns() // 1000
         with self._lock:
             arrival = max(self._arrivals.pop(bucket, now), now)
@@ -108,8 +137,8 @@ class _LocalBuckets:
             if len(self._arrivals) > self._size:
                 self._arrivals.pop(next(iter(self._arrivals)))
         if wait > 0:
-            return 0, (tolerance - (arrival - now)) / interval, wait, arrival - now
-        return 1, (tolerance - (new - now)) / interval, 0, new - now
+            return 0, wait, arrival - now
+        return 1, 0, new - now
 
 
 _local = _LocalBuckets()
