@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from auditlog import actions, filters, indexing, postings, search
 from auditlog.audit import Event
-from auditlog.models import Entry, Leaf, Segment
+from auditlog.models import Entry, Leaf, Pending, Segment
 from auditlog.retained import Erasure, commitment, packed
 from queensmtp import bell
 from queensmtp.actors import Actor, Target, system_actor
@@ -69,7 +69,7 @@ def _erase(erasure: Erasure) -> int:
     waiting = Erasure.objects.select_for_update(skip_locked=True).filter(
         pk=erasure.pk, finished_at=None
     )
-    if not waiting.exists():
+    if not waiting.exists() or _is_unsealed(erasure):
         return 0
     ids = _found(erasure)
     leaves = packed(Leaf.objects.indexes_of(erasure.account_id, ids).values())
@@ -85,6 +85,12 @@ def _erase(erasure: Erasure) -> int:
         changes={"entries": count, "leaves_sha256": commitment(leaves)},
     )
     return count
+
+
+def _is_unsealed(erasure: Erasure) -> bool:
+    """Whether something waits that was recorded before it was asked for: it may be about them."""
+    before = Pending.objects.filter(account_id=erasure.account_id, entry_id__lt=erasure.pk)
+    return before.exists()
 
 
 def _found(erasure: Erasure) -> list[UUID]:

@@ -95,13 +95,13 @@ def erasure_body(erasure: Erasure) -> dict[str, Any]:
 
 
 def stream_body(stream: Stream) -> dict[str, Any]:
-    """The header's value is told to the receiver alone."""
+    """What may be a secret, the header and the address's query, is told to the receiver alone."""
     is_resting = stream.is_enabled and stream.failure_count > 0
     return {
         "object": "audit_stream",
         "id": str(stream.pk),
         "kind": stream.kind,
-        "address": stream.address,
+        "address": stream.shown_address,
         "fields": stream.fields,
         "has_authorization": stream.authorization is not None,
         "enabled": stream.is_enabled,

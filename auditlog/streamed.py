@@ -55,4 +55,10 @@ class Stream(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} stream to {self.address}"
+        return f"{self.kind} stream to {self.shown_address}"
+
+    @property
+    def shown_address(self) -> str:
+        """Without a query, in which some receivers want a token."""
+        path, mark, _ = self.address.partition("?")
+        return f"{path}{mark}…" if mark else path

@@ -218,4 +218,4 @@ def _authorization(stream: Stream) -> dict[str, str]:
 
 
 def _target(stream: Stream) -> Target:
-    return Target("audit_stream", str(stream.pk), stream.address)
+    return Target("audit_stream", str(stream.pk), stream.shown_address)

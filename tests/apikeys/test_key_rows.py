@@ -11,12 +11,14 @@ from django.test import Client
 from accounts.models import Notice
 from apikeys import actions, comparison, peppers
 from apikeys.models import ApiKey
+from auditlog import erasing
 from auditlog.models import Entry
 from queensmtp.tenancy import tenant
 from sending import submission_port
 from sending.mailrooms import Client as SmtpClient
 from sending.mailrooms import LoggedIn
 from tests.apikeys.test_keys_api import call
+from tests.factories.auditlog import seal
 from tests.factories.cast import Cast
 from tests.factories.keys import make_key
 from tests.roles import as_role
@@ -88,6 +90,21 @@ def test_what_queensmtp_wrote_raises_none(cast: Cast) -> None:
     assert compare() == 0
     assert events_of(cast, "api_key.row_changed_outside") == []
     assert events_of(cast, "api_key.row_confirmed") == []
+
+
+def test_who_is_erased_from_the_log_leaves_no_key_accused(cast: Cast) -> None:
+    key, _ = make_key(cast.hive)
+    old = row_of(cast, key)
+    change(cast, key, "narrowed")
+    seal()
+    with tenant(cast.hive.pk):
+        erasing.request(by=cast.alice.actor, query={"actor": [cast.alice.actor.id]})
+    with as_role("worker"):
+        assert erasing.erase_due() > 0
+    assert compare() == 0
+    assert not events_of(cast, "api_key.row_changed_outside")
+    put_back(cast, old)
+    assert compare() == 1
 
 
 def test_the_alarm_ends_when_the_key_is_revoked(cast: Cast) -> None:

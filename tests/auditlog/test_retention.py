@@ -594,6 +594,20 @@ def test_a_persons_data_goes_and_event_time_and_proof_stay(
         assert (done["entries"], done["leaves_sha256"]) == (3, commitment(bytes(erasure.leaves)))
 
 
+def test_an_erasure_waits_until_what_was_recorded_before_it_is_sealed() -> None:
+    """What waits to be sealed a second ago may be about the same person."""
+    record_at(timedelta(days=1), label="dana@customer.example")
+    seal()
+    record_at(timedelta(minutes=1), label="dana@customer.example")
+    with tenant(HIVE):
+        erasing.request(by=alice(), query={"q": ["dana@customer.example"]})
+    with as_role("worker"):
+        assert erasing.erase_due() == 0
+    seal()
+    with as_role("worker"):
+        assert erasing.erase_due() == 2
+
+
 def test_erasing_goes_through_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(erasing, "LOOKED_AT_ONCE", 2)
     for _ in range(5):

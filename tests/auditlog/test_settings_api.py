@@ -242,6 +242,14 @@ def test_a_stream_is_set_up_stopped_and_removed(admin: AuditApi, cast: Cast) -> 
     assert newest_entry(cast, "audit_stream.removed").target_id == stream["id"]
 
 
+def test_a_token_in_the_address_is_not_told(admin: AuditApi, cast: Cast) -> None:
+    answer = send(admin, "post", "/streams", {"address": "https://siem.example/in?token=s3cret"})
+    assert answer.json()["address"] == "https://siem.example/in?…"
+    assert "s3cret" not in newest_entry(cast, "audit_stream.created").target_label
+    with tenant(cast.hive.pk):
+        assert Stream.objects.get().address.endswith("?token=s3cret")
+
+
 @pytest.mark.parametrize(
     ("body", "refusal"),
     [

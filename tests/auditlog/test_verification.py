@@ -248,6 +248,7 @@ def erase_rightfully() -> None:
     with tenant(HIVE):
         for number in range(3):
             erasing.request(by=alice(), query={"q": [f"key {number}"], "to": [past_the_first()]})
+    seal()
     with as_role("worker"):
         assert erasing.erase_due() == 3
 
@@ -326,6 +327,7 @@ def test_no_erasure_empties_what_tells_of_erasures() -> None:
     seal()
     with tenant(HIVE):
         erasing.request(by=alice(), query={"actor": ["system"]})
+    seal()
     with as_role("worker"):
         assert erasing.erase_due() == 0
     assert findings() == ""
