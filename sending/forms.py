@@ -9,7 +9,6 @@ from sending.models import HoldKind, MessageQuerySet, Recipient
 from sending.request_log import endpoints
 from sending.states import State
 
-WORDS_DAYS = 30
 EXACT = forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none"})
 
 
@@ -34,17 +33,16 @@ class MessageFilterForm(forms.Form):
     )
 
     @property
-    def days_searched(self) -> int:
-        """Subjects and tags are read one by one, so without a first day only the newest are."""
-        has_words = any(self.data.get(name) for name in ("subject", "tag"))
-        return WORDS_DAYS if has_words and not self.data.get("since") else 0
+    def has_words(self) -> bool:
+        """Subjects and tags are read one by one."""
+        return any(self.data.get(name) for name in ("subject", "tag"))
 
     def chips(self) -> list[tuple[str, str]]:
         names = self.base_fields
         return [(name, self.data[name]) for name in names if self.data.get(name)]
 
     def narrow(self, messages: MessageQuerySet) -> MessageQuerySet:
-        """What the filters describe; nothing when they cannot be read."""
+        """What the filters but the days describe; nothing when they cannot be read."""
         if not self.is_valid():
             return messages.none()
         given: dict[str, Any] = self.cleaned_data
@@ -65,13 +63,17 @@ class MessageFilterForm(forms.Form):
             name, is_pair, value = given["tag"].strip().partition("=")
             tag = {"name": name, "value": value} if is_pair else {"name": name}
             messages = messages.filter(tags__contains=[tag])
-        if self.days_searched:
-            last = given["until"] or datetime.now(UTC).date()
-            given["since"] = last - timedelta(days=WORDS_DAYS)
-        if given["since"]:
-            messages = messages.filter(pk__gte=_first_id_of(given["since"]))
-        if given["until"]:
-            messages = messages.filter(pk__lt=_first_id_of(given["until"] + timedelta(days=1)))
+        return messages
+
+    def of_days(self, messages: MessageQuerySet) -> MessageQuerySet:
+        """Those of the days from the first to the last one."""
+        if not self.is_valid():
+            return messages.none()
+        first, last = self.cleaned_data["since"], self.cleaned_data["until"]
+        if first:
+            messages = messages.filter(pk__gte=_first_id_of(first))
+        if last:
+            messages = messages.filter(pk__lt=_first_id_of(last + timedelta(days=1)))
         return messages
 
 

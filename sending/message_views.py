@@ -1,11 +1,10 @@
-"""Messages in the console: the list with its filters, one message, and what can be done to it."""
+"""One message in the console, and what can be done to it."""
 
 from secrets import token_urlsafe
 from uuid import UUID
 
 from django.contrib import messages
 from django.core import signing
-from django.core.exceptions import BadRequest
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.clickjacking import xframe_options_sameorigin
@@ -18,60 +17,18 @@ from auditlog import actions as audit
 from queensmtp.actors import Target
 from queensmtp.console import requires_right
 from queensmtp.errors import ApiError
-from queensmtp.pagination import Page, page, read_cursor
 from sending import message_rows, message_tables, preview, resending, scheduling, timeline
 from sending.audit import Event
-from sending.forms import MessageFilterForm
 from sending.models import DeliveryEvent, Message, MessageQuerySet
 from sending.serializers import content_of
 from sending.states import CANCELABLE, State
-from sending.views import how_to_send
 
 SECTION = "messages"
-ROWS = 50
-CSV_ROWS = 10_000
 RECIPIENTS_SHOWN = 100
 TABS = ("preview", "text", "html", "headers", "raw")
 # How long a preview frame may load after the page around it was opened, and the opening recorded.
 OPENED_SECONDS = 600
 OPENED_SALT = "sending.contents"
-
-
-@require_safe
-@requires_right(Right.MESSAGES_READ)
-def message_list(request: ConsoleRequest) -> HttpResponse:
-    form = MessageFilterForm(request.GET)
-    shown = _page(request, form)
-    return render(
-        request,
-        "sending/list.html",
-        {
-            "section": SECTION,
-            "form": form,
-            "chips": form.chips(),
-            "days_searched": form.days_searched,
-            "rows": message_rows.of(shown.rows),
-            "older": _older(request, shown),
-            "newer": _newer(request, shown),
-            "csv_rows": CSV_ROWS,
-            "send": how_to_send(request),
-        },
-    )
-
-
-@require_safe
-@requires_right(Right.MESSAGES_READ)
-def message_csv(request: ConsoleRequest) -> HttpResponse:
-    """What the filters describe, newest first. Taking it along is recorded."""
-    form = MessageFilterForm(request.GET)
-    found = form.narrow(_messages(request)).defer("content").order_by("-pk")[:CSV_ROWS]
-    rows = message_rows.of(found)
-    audit.record(
-        by=request.actor, event=Event.EXPORTED, count=max(1, len(rows)), changes=dict(form.chips())
-    )
-    response = HttpResponse(message_tables.csv_of(rows), content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = 'attachment; filename="messages.csv"'
-    return response
 
 
 @require_safe
@@ -205,24 +162,6 @@ def _key_of(request: ConsoleRequest, message: Message) -> ApiKey | None:
     if message.key_id is None:
         return None
     return ApiKey.objects.filter(account=request.account, pk=message.key_id).first()
-
-
-def _page(request: ConsoleRequest, form: MessageFilterForm) -> Page[Message]:
-    messages = form.narrow(_messages(request)).defer("content")
-    try:
-        return page(messages, read_cursor(request.GET, default_limit=ROWS))
-    except ApiError as refusal:
-        raise BadRequest(refusal.message) from refusal
-
-
-def _older(request: ConsoleRequest, shown: Page[Message]) -> UUID | None:
-    is_more = shown.has_more or "before" in request.GET
-    return shown.rows[-1].pk if shown.rows and is_more else None
-
-
-def _newer(request: ConsoleRequest, shown: Page[Message]) -> UUID | None:
-    is_more = "after" in request.GET or ("before" in request.GET and shown.has_more)
-    return shown.rows[0].pk if shown.rows and is_more else None
 
 
 def _was_opened(request: ConsoleRequest, message_id: UUID) -> bool:

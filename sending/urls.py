@@ -7,6 +7,7 @@ from sending import (
     link_urls,
     log_api,
     log_views,
+    message_list_views,
     message_views,
     queue_views,
     usage_api,
@@ -35,8 +36,8 @@ api_urlpatterns = [
 console_urlpatterns = [
     path("console", views.home, name="console_home"),
     path("console/welcome/dismiss", views.dismiss_welcome, name="console_dismiss_welcome"),
-    path("console/messages", message_views.message_list, name="message_list"),
-    path("console/messages.csv", message_views.message_csv, name="message_csv"),
+    path("console/messages", message_list_views.message_list, name="message_list"),
+    path("console/messages.csv", message_list_views.message_csv, name="message_csv"),
     path("console/messages/<uuid:message_id>", message_views.message_detail, name="message_detail"),
     path(
         "console/messages/<uuid:message_id>/cancel",

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from uuid import UUID
 
 import pytest
@@ -46,9 +47,48 @@ def test_finds_messages_by_subject_and_tag(cast: Cast, alice: Client) -> None:
     assert subjects(tag="kind") == {"Your order 17", "Reset"}
     assert subjects(tag="kind=reset") == {"Reset"}
     assert subjects(tag="kind=reset", subject="order") == set()
-    page = text(get(alice, "/console/messages", subject="order"))
-    assert "in the 30 days before" in page
-    assert "in the 30 days" not in text(get(alice, "/console/messages", status="queued"))
+    assert "looked through" not in text(get(alice, "/console/messages", subject="order"))
+
+
+def test_words_are_looked_for_as_far_back_as_one_likes_so_many_at_a_time(
+    cast: Cast, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sending.word_search.LOOKED_THROUGH", 2)
+    for number in range(5):
+        make_email(cast.hive, subject="Wanted" if number in (0, 3) else "Other")
+    found, walked = [], []
+    query = {"subject": "wanted"}
+    for _ in range(3):
+        page = text(get(alice, "/console/messages", **query))
+        found.append(page.count(">Wanted</a>"))
+        walked.append("looked through 2 messages, back to" in page)
+        older = re.findall(r'href="\?[^"]*after=([0-9a-f-]{36})', page)
+        query = {**query, "after": older[-1] if older else ""}
+    assert (found, walked) == ([1, 0, 1], [True, True, False])
+    assert older == []
+
+
+def test_a_full_page_of_words_goes_on_where_it_ended(
+    cast: Cast, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sending.message_list_views.ROWS", 1)
+    monkeypatch.setattr("sending.word_search.LOOKED_THROUGH", 4)
+    ids = [str(make_email(cast.hive, subject="Wanted")) for _ in range(3)]
+    seen, query = [], {"subject": "wanted"}
+    for _ in range(3):
+        page = text(get(alice, "/console/messages", **query))
+        seen.append(next(one for one in ids if f"/console/messages/{one}" in page))
+        query["after"] = seen[-1]
+    assert seen == ids[::-1]
+
+
+def test_a_position_of_another_account_shows_nothing_of_it(cast: Cast, alice: Client) -> None:
+    make_domain(cast.wasp, "wasp.example")
+    foreign = make_email(cast.wasp, sender="a@wasp.example", subject="Wanted, foreign")
+    own = make_email(cast.hive, subject="Wanted")
+    page = text(get(alice, "/console/messages", subject="wanted", after=str(foreign)))
+    assert "foreign" not in page and str(own) not in page
+    assert get(alice, "/console/messages", subject="wanted", after="x").status_code == 400
 
 
 def test_takes_the_filtered_list_along(cast: Cast, alice: Client) -> None:

@@ -116,7 +116,7 @@ def test_filters_live_in_the_address(cast: Cast, alice: Client, token: str) -> N
 def test_pages_are_walked_by_cursor(
     alice: Client, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sending.message_views.ROWS", 2)
+    monkeypatch.setattr("sending.message_list_views.ROWS", 2)
     oldest, middle, newest = (send(token, subject=f"No {n}", text="x") for n in range(3))
     first = text(get(alice, "/console/messages"))
     assert (str(newest) in first, str(oldest) in first) == (True, False)
