@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -25,18 +25,35 @@ class FileRefused(ValueError):
     """The file is not taken at all, and why."""
 
 
+class FileTooLarge(FileRefused):
+    """There is more of it than is taken at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a column of a row, which stands in a line or at a place in a list."""
+
+    row: int
+    column: str
+    message: str
+
+
 @dataclass(slots=True)
 class Read:
     """What a file holds, and what of it is no address."""
 
     wanted: list[Wanted] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     problem_count: int = 0
 
-    def refuse(self, line: int, message: str) -> None:
+    def refuse(self, row: int, column: str, message: str) -> None:
         self.problem_count += 1
         if len(self.problems) < NAMED_AT_MOST:
-            self.problems.append(f"Line {line}: {message}.")
+            self.problems.append(Problem(row, column, message))
+
+    def lines(self) -> list[str]:
+        """The problems of a file, for people."""
+        return [f"Line {one.row}: {one.message}." for one in self.problems]
 
 
 def read(content: bytes, *, now: datetime) -> Read:
@@ -45,12 +62,20 @@ def read(content: bytes, *, now: datetime) -> Read:
     `origin` and `reason` are read if they are there, as our own export writes them; what has
     ended by its `expires_at` or cannot be read is left out and named.
     """
+    return read_text(text_of(content), now=now)
+
+
+def text_of(content: bytes) -> str:
+    """Raises FileRefused for what is too large, or no text."""
     if len(content) > BYTES_AT_MOST:
-        raise FileRefused(f"The file is larger than {BYTES_AT_MOST // 1024**2} MB; split it.")
+        raise FileTooLarge(f"The file is larger than {BYTES_AT_MOST // 1024**2} MB; split it.")
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise FileRefused("The file is not UTF-8; save it as CSV in UTF-8.") from None
+
+
+def read_text(text: str, *, now: datetime) -> Read:
     rows = csv.reader(_short_lines(text))
     found, columns = Read(), list[str]()
     try:
@@ -62,7 +87,7 @@ def read(content: bytes, *, now: datetime) -> Read:
             if at > ROWS_AT_MOST:
                 raise FileRefused(f"The file has more than {ROWS_AT_MOST} rows; split it.")
             if any(cells):
-                _read_row(dict(zip(columns, cells, strict=False)), rows.line_num, found, now)
+                read_row(dict(zip(columns, cells, strict=False)), rows.line_num, found, now)
     except csv.Error as problem:
         raise FileRefused(f"Line {rows.line_num} is no CSV: {problem}.") from None
     return found
@@ -113,20 +138,21 @@ def _name(cell: str) -> str:
     return "email" if name in ("email address", "e mail") else name
 
 
-def _read_row(row: dict[str, str], line: int, found: Read, now: datetime) -> None:
+def read_row(row: Mapping[str, str], at: int, found: Read, now: datetime) -> None:
+    """Take in one row, or name what is wrong with it."""
     try:
         # Our own export puts an apostrophe before what would be a formula.
         key = addresses.parse(row.get("email", "").strip().removeprefix("'")).key
     except AddressRefused as refused:
-        found.refuse(line, f"the address {refused.message}")
+        found.refuse(at, "email", f"the address {refused.message}")
         return
     origin = row.get("origin", "").strip().lower() or Origin.MANUAL.value
     if origin not in Origin.values:
-        found.refuse(line, f"the origin is none of {', '.join(Origin.values)}")
+        found.refuse(at, "origin", f"the origin is none of {', '.join(Origin.values)}")
         return
     ends_at = _moment(row.get("expires_at", "").strip(), now)
     if isinstance(ends_at, str):
-        found.refuse(line, ends_at)
+        found.refuse(at, "expires_at", ends_at)
         return
     reason = "".join(char if char.isprintable() else " " for char in row.get("reason", ""))
     found.wanted.append(

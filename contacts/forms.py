@@ -129,6 +129,6 @@ class ImportForm(forms.Form):
         except FileRefused as refused:
             raise forms.ValidationError(str(refused)) from None
         if not found.wanted:
-            problems = found.problems or ["The file holds no address."]
+            problems = found.lines() or ["The file holds no address."]
             raise forms.ValidationError(problems)
         return found

@@ -48,6 +48,26 @@ OPERATIONS = {
         answer={"data": [BRIEF]},
         status=201,
     ),
+    "POST /v1/suppressions/import": Operation(
+        summary="Import up to 20,000 suppressions, all or none; as JSON or as `text/csv`",
+        body={
+            "suppressions": [
+                {"email": "someone@example.com", "origin": "bounce", **REASON},
+            ]
+        },
+        optional=[f"suppressions[].{name}" for name in ("origin", "reason", "expires_at")],
+        nullable=[f"suppressions[].{name}" for name in ("origin", "reason", "expires_at")],
+        answer={"object": "suppression_import", "added": 812, "total": 1_000},
+        status=201,
+    ),
+    "GET /v1/suppressions/export": Operation(
+        summary="All suppressions that stand, newest first, as CSV",
+        media_type="text/csv",
+        query={
+            "origin": "`bounce`, `complaint`, `manual`, …",
+            "after": "The id that `X-Next-After` of the answer before named.",
+        },
+    ),
     "POST /v1/suppressions/batch/remove": Operation(
         summary="Remove up to 1,000 suppressions, by address or by id",
         body={"emails": ["someone@example.com"], "ids": [ID]},

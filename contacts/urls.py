@@ -1,11 +1,13 @@
 from django.urls import path
 
-from contacts import api, views
+from contacts import api, file_api, views
 
 api_urlpatterns = [
     path("suppressions", api.Suppressions.as_view()),
     path("suppressions/batch/add", api.BatchAdd.as_view()),
     path("suppressions/batch/remove", api.BatchRemove.as_view()),
+    path("suppressions/import", file_api.SuppressionImport.as_view()),
+    path("suppressions/export", file_api.SuppressionExport.as_view()),
     path("suppressions/<str:name>", api.OneSuppression.as_view()),
 ]
 

@@ -158,7 +158,7 @@ def _is_newer(request: ConsoleRequest, shown: Page[Suppression]) -> bool:
 
 
 def _left_out(read: Read) -> str:
-    shown = " ".join(read.problems)
+    shown = " ".join(read.lines())
     rest = read.problem_count - len(read.problems)
     more = f" And {rest} more." if rest else ""
     return f"{_counted(read.problem_count, 'line')} left out. {shown}{more}"

@@ -46,7 +46,7 @@ def test_what_cannot_be_read_is_named_by_its_line_and_left_out() -> None:
         ("ann@wasp.example", Origin.BOUNCE)
     ]
     assert found.problem_count == 5
-    assert [one.partition(":")[0] for one in found.problems] == [f"Line {n}" for n in range(3, 8)]
+    assert [one.partition(":")[0] for one in found.lines()] == [f"Line {n}" for n in range(3, 8)]
 
 
 @pytest.mark.parametrize(
