@@ -55,7 +55,8 @@ def days_of(account_id: UUID) -> int:
 def choose_days(*, by: Actor, days: int) -> Retention:
     """Keep entries for longer. It can be raised again, and never lowered."""
     kept = _locked(by.tenant_id)
-    before = kept.days
+    # While a fall is announced: whoever wants to keep more than will be left may choose any of it.
+    before = kept.days_after_fall
     if not before < days <= LONGEST_DAYS:
         raise refuse_field(
             "days",

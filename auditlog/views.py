@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from auditlog import (
+    alarms,
     merkle,
     proofs,
     qualifiers,
@@ -67,6 +68,7 @@ def _list_page(request: SeatedRequest, *, is_verified: bool) -> HttpResponse:
             "chips": _chips(form),
             "head": Head.objects.filter(account_id=account_id).first(),
             "days": retention.days_of(account_id),
+            "unsigned_because": alarms.find_standing(account_id),
             "search": qualifiers.write(filters_in_url),
             "query": urlencode(filters_in_url, doseq=True),
             "page_query": request.GET.urlencode(),

@@ -1,13 +1,15 @@
 """The audit log's pages: filters in the address, and an entry with its proof."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from apikeys import actions as keys
-from auditlog import actions
-from auditlog.models import Entry
+from auditlog import actions, alarms
+from auditlog.models import Dispute, Entry
 from queensmtp.tenancy import tenant
 from tests.console import get, sign_in, text
 from tests.factories.cast import Cast
@@ -126,3 +128,25 @@ def test_a_receipt_is_downloaded_as_soon_as_a_checkpoint_covers_it(
     assert receipt.status_code == 200
     assert receipt.content.startswith(b"c2sp.org/tlog-proof@v1\n")
     assert receipt.headers["Content-Disposition"] == f"attachment; filename={entry.id}.tlog-proof"
+
+
+def test_a_log_that_is_signed_no_more_says_so_and_why(cast: Cast, alice: Client) -> None:
+    reason = "the witness saw 8 leaves, and 5 are left"
+    with as_role("worker"):
+        actions.raise_alarm(account_id=cast.hive.pk, reason=reason, found_by="witness")
+    # It waits for its next seal, like any other log.
+    assert reason not in text(get(alice, LOG))
+    with as_role("worker"):
+        Dispute.objects.create(account_id=cast.hive.pk, reason=reason, found_at=timezone.now())
+    page = text(get(alice, LOG))
+    assert "Nothing more of this log is signed" in page and reason in page
+    assert reason not in text(get(sign_in(cast.charlie.user), LOG))
+
+
+def test_a_log_that_the_sealer_sets_aside_says_so_after_a_minute(
+    cast: Cast, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with as_role("worker"):
+        actions.raise_alarm(account_id=cast.hive.pk, reason="it was put back", found_by="sealer")
+    monkeypatch.setattr(alarms, "LONGEST_WAIT", timedelta(0))
+    assert "it was put back" in text(get(alice, LOG))

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from auditlog import erasing, exporting, filters, qualifiers
+from auditlog import erasing, exporting, filters, qualifiers, retention
 from auditlog.models import Entry, Erasure, Export, SavedView
 from queensmtp.tenancy import tenant
 from tests.console import get, post, sign_in, text
@@ -184,6 +184,15 @@ def test_exports_ask_who_it_is_after_a_while(alice: Client) -> None:
     session.save()
     answer = get(alice, f"{LOG}/exports")
     assert answer.status_code == 302 and "reauthenticate" in answer["Location"]
+
+
+def test_a_fall_that_was_announced_is_shown(cast: Cast, alice: Client) -> None:
+    with as_role("worker"), tenant(cast.hive.pk):
+        retention.follow_plan(account_id=cast.hive.pk, days=365)
+        retention.follow_plan(account_id=cast.hive.pk, days=90)
+    page = text(get(alice, f"{LOG}/retention"))
+    assert "<strong>365 days</strong>" in page and "<strong>90 days</strong> from" in page
+    assert "as the plan then gives 90" in page
 
 
 def test_retention_is_raised_and_a_person_erased(cast: Cast, alice: Client) -> None:

@@ -412,6 +412,21 @@ def test_days_that_were_chosen_outlast_a_plan_that_falls() -> None:
         assert retention.days_of(HIVE) == 400
 
 
+def test_while_a_fall_is_announced_anything_above_what_will_be_left_may_be_chosen() -> None:
+    trust_the_clock()
+    follow(365)
+    follow(90)
+    with tenant(HIVE):
+        with pytest.raises(ValidationFailed, match="over 90"):
+            retention.choose_days(by=alice(), days=90)
+        retention.choose_days(by=alice(), days=200)
+        assert retention.days_of(HIVE) == 365
+    let_a_month_pass()
+    assert follow(90) is Step.LOWERED
+    with tenant(HIVE):
+        assert retention.days_of(HIVE) == 200
+
+
 def test_a_plan_that_rises_again_in_time_loses_nothing() -> None:
     trust_the_clock()
     follow(365)
