@@ -422,6 +422,8 @@ MFA_ADAPTER = "accounts.adapters.MfaAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "QueenSMTP"
+# RFC 6238, 5.2: one step for clocks that differ and for codes typed at the end of their time.
+MFA_TOTP_TOLERANCE = 1
 USERSESSIONS_TRACK_ACTIVITY = True
 FORM_RENDERER = "accounts.rendering.ConsoleForms"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
