@@ -3,6 +3,8 @@ from enum import StrEnum
 
 class Event(StrEnum):
     ACCOUNT_CREATED = "account.created"
+    MEMBER_INVITED = "member.invited"
+    INVITATION_WITHDRAWN = "member.invitation_withdrawn"
     MEMBER_ADDED = "member.added"
     MEMBER_ROLE_CHANGED = "member.role_changed"
     MEMBER_REMOVED = "member.removed"
@@ -24,6 +26,8 @@ class Event(StrEnum):
 
 SENTENCES: dict[str, str] = {
     Event.ACCOUNT_CREATED: "created the account {target}",
+    Event.MEMBER_INVITED: "invited {target}",
+    Event.INVITATION_WITHDRAWN: "withdrew the invitation of {target}",
     Event.MEMBER_ADDED: "added {target} as a member",
     Event.MEMBER_ROLE_CHANGED: "changed the role of {target}",
     Event.MEMBER_REMOVED: "removed {target} from the account",

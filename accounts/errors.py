@@ -30,6 +30,42 @@ class OwnersOnly(AccountsError):
     message = "Only an owner can make or unmake owners."
 
 
+class MoreThanOwn(AccountsError):
+    """Nobody gives a role that may do more than their own."""
+
+    message = "You can only give roles that may do no more than yours."
+
+
+class AlreadyInvited(AccountsError):
+    """An address has one invitation at a time."""
+
+    message = "This address is invited already. Withdraw that invitation first."
+
+
+class TooManyInvitations(AccountsError):
+    """Invitations are mail to strangers, so an account sends only so many."""
+
+    message = "This account has sent as many invitations today as it may. Try again tomorrow."
+
+
+class InvitationEnded(AccountsError):
+    """It was used, withdrawn or too old, or who sent it may no longer invite."""
+
+    message = "This invitation does not stand any more. Ask for a new one."
+
+
+class NotInvited(AccountsError):
+    """An invitation is for one address."""
+
+    message = "This invitation is for another address."
+
+
+class HasSignIn(AccountsError):
+    """The invited address has a sign-in, and only that one may accept."""
+
+    message = "This address has a sign-in already. Sign in to accept."
+
+
 class RightRefused(PermissionDenied):
     """A signed-in person asked for a page that their role does not open."""
 

@@ -3,10 +3,13 @@ from zoneinfo import available_timezones
 
 from allauth.account.forms import LoginForm
 from django import forms
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 
 from accounts.context import THEMES
-from accounts.models import User
+from accounts.models import Invitation, Membership, User
 from accounts.passwords import MAXIMUM_LENGTH
+from accounts.roles import SUMMARIES, Role
 
 
 class SignInForm(LoginForm):  # type: ignore[misc]
@@ -43,3 +46,56 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at r
         model = User
         fields = ("name", "time_zone")
         widgets = {"name": forms.TextInput(attrs={"autocomplete": "name"})}
+
+
+class InviteForm(forms.Form):
+    """Offers only the roles that the inviter may give."""
+
+    email = forms.EmailField(
+        label="E-mail", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "off"})
+    )
+    role = forms.ChoiceField(label="Role", widget=forms.RadioSelect)
+
+    def __init__(self, *args: Any, inviter: Membership, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        role = self.fields["role"]
+        assert isinstance(role, forms.ChoiceField)
+        role.choices = [
+            (one.value, f"{one.value.title()}: {SUMMARIES[one]}")
+            for one in Role
+            if inviter.can_give(one)
+        ]
+
+    def clean_email(self) -> str:
+        email = str(self.cleaned_data["email"])
+        if not email.isascii():
+            raise ValidationError("Write the domain in its ASCII form (xn--…).")
+        return email.lower()
+
+
+class NewPersonForm(forms.Form):
+    """The name and the password of somebody who was invited."""
+
+    name = forms.CharField(
+        max_length=120, required=False, widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
+    password = forms.CharField(
+        max_length=MAXIMUM_LENGTH,
+        strip=False,
+        help_text="At least 15 characters. Several words are easy to keep in mind.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, *args: Any, invitation: Invitation, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.invitation = invitation
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        person = User(email=self.invitation.email, name=cleaned.get("name", ""))
+        try:
+            validate_password(cleaned.get("password", ""), person)
+        except ValidationError as refused:
+            if "password" in cleaned:
+                self.add_error("password", refused)
+        return cleaned

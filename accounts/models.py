@@ -143,6 +143,48 @@ class Membership(models.Model):
     def has(self, right: Right) -> bool:
         return right in rights_of(self.role)
 
+    def can_give(self, role: Role) -> bool:
+        """Whoever brings somebody in gives at most what they may do themselves."""
+        return self.has(Right.MEMBERS_WRITE) and rights_of(role) <= rights_of(self.role)
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def standing(self, now: datetime) -> "InvitationQuerySet":
+        return self.filter(ended_at=None, expires_at__gt=now)
+
+
+class Invitation(models.Model):
+    """A place in an account, offered to an address. Its link is nowhere stored."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="invitations")
+    email = models.EmailField(max_length=254)
+    role = models.CharField(max_length=16, choices=[(role.value, role.value) for role in Role])
+    invited_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    # Accepted or withdrawn; then it stands no more.
+    ended_at = models.DateTimeField(null=True)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(email=Lower("email")), name="invitation_email_is_lower_case"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(role__in=[role.value for role in Role]),
+                name="invitation_role_is_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} as {self.role} of {self.account_id}"
+
+    def stands(self, now: datetime) -> bool:
+        return self.ended_at is None and now < self.expires_at
+
 
 class NoticeQuerySet(models.QuerySet["Notice"]):
     def due(self, now: datetime) -> "NoticeQuerySet":
@@ -150,11 +192,17 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
 
 class Notice(models.Model):
-    """Something that the members who hold a right are told by e-mail: an outbox."""
+    """Something that the members who hold a right are told by e-mail: an outbox.
+
+    With an `invitation`, only the invited person is told, and only while it stands.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
-    to_right = models.CharField(max_length=32)
+    to_right = models.CharField(max_length=32, blank=True)
+    invitation = models.ForeignKey(
+        Invitation, on_delete=models.PROTECT, null=True, related_name="+", db_constraint=False
+    )
     kind = models.CharField(max_length=64)
     # What it is about, where the same must not be told twice.
     once = models.CharField(max_length=200, blank=True)
@@ -180,6 +228,11 @@ class Notice(models.Model):
                 condition=models.Q(finished_at__isnull=True, was_sent__isnull=True)
                 | models.Q(finished_at__isnull=False, was_sent__isnull=False),
                 name="notice_that_is_finished_says_how",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(to_right="", invitation__isnull=False)
+                | (~models.Q(to_right="") & models.Q(invitation__isnull=True)),
+                name="notice_has_one_kind_of_reader",
             ),
         ]
         indexes = [

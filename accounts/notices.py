@@ -15,7 +15,8 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts.models import Account, Notice
+from accounts import invitations
+from accounts.models import Invitation, Notice
 from accounts.roles import Right, roles_with
 from queensmtp import bell
 from queensmtp.redaction import without_secrets
@@ -48,6 +49,19 @@ def tell(
     bell.ring(SEND_TASK, queue="send")
 
 
+def invite(*, invitation: Invitation) -> None:
+    """Send an invitation, in the caller's transaction and tenant."""
+    account = invitation.account
+    Notice.objects.create(
+        account=account,
+        invitation=invitation,
+        kind="member.invited",
+        subject=_one_line(f"Invitation to {account.name}"),
+        text=invitations.letter_without_link(invitation),
+    )
+    bell.ring(SEND_TASK, queue="send")
+
+
 def send_due(*, limit: int = 100) -> int:
     """Send what waits, of all accounts; how many notices were tried."""
     tried = 0
@@ -60,7 +74,7 @@ def send_due(*, limit: int = 100) -> int:
 def _send_next(now: datetime) -> bool:
     notice = (
         Notice.objects.due(now)
-        .select_related("account")
+        .select_related("account", "invitation")
         .select_for_update(skip_locked=True, of=("self",))
         .order_by("due_at")
         .first()
@@ -68,6 +82,10 @@ def _send_next(now: datetime) -> bool:
     if notice is None:
         return False
     notice.attempt_count += 1
+    if notice.invitation and not notice.invitation.stands(now):
+        notice.finished_at, notice.was_sent = now, False
+        notice.save(update_fields=["attempt_count", "finished_at", "was_sent"])
+        return True
     try:
         _mail(notice)
     except OSError:
@@ -87,7 +105,7 @@ def _try_later(notice: Notice, now: datetime) -> None:
 
 
 def _mail(notice: Notice) -> None:
-    addresses = _addresses(notice.account_id, roles_with(Right(notice.to_right)))
+    addresses = _readers(notice)
     smtp = get_connection(timeout=SMTP_SECONDS)
     smtp.send_messages([_message(notice, address, smtp) for address in addresses])
 
@@ -96,19 +114,27 @@ def _message(notice: Notice, address: str, smtp: BaseEmailBackend) -> EmailMessa
     host = settings.DEFAULT_FROM_EMAIL.rsplit("@", 1)[-1].rstrip("> ")
     return EmailMessage(
         subject=notice.subject,
-        body=notice.text.rstrip() + _footer(notice.account),
+        body=notice.text.rstrip() + _ending(notice),
         to=[address],
         headers={"Message-ID": f"<{notice.pk}@{host}>", "Auto-Submitted": "auto-generated"},
         connection=smtp,
     )
 
 
-def _footer(account: Account) -> str:
-    return FOOTER.format(account=_one_line(account.name), console=settings.CONSOLE_URL)
+def _ending(notice: Notice) -> str:
+    if notice.invitation:
+        return invitations.link_and_footer(notice.invitation)
+    return FOOTER.format(account=_one_line(notice.account.name), console=settings.CONSOLE_URL)
 
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())[:SUBJECT_LIMIT]
+
+
+def _readers(notice: Notice) -> list[str]:
+    if notice.invitation:
+        return [notice.invitation.email]
+    return _addresses(notice.account_id, roles_with(Right(notice.to_right)))
 
 
 def _addresses(account_id: UUID, roles: Sequence[str]) -> list[str]:

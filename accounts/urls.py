@@ -2,7 +2,7 @@ from allauth.account import views as account_views
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from accounts import views
+from accounts import invitation_views, views
 
 # allauth's pages, one by one: what is not named here does not exist.
 sign_in_urlpatterns = [
@@ -29,6 +29,7 @@ sign_in_urlpatterns = [
         account_views.password_reset_from_key_done,
         name="account_reset_password_from_key_done",
     ),
+    path("invitation/<str:token>", invitation_views.invitation, name="invitation"),
     path("2fa/", include("allauth.mfa.urls")),
     path("sessions/", include("allauth.usersessions.urls")),
 ]
@@ -37,6 +38,12 @@ console_urlpatterns = [
     path("", RedirectView.as_view(pattern_name="console_home")),
     path("accounts/", include(sign_in_urlpatterns)),
     path("console/people", views.people, name="console_people"),
+    path("console/people/invite", invitation_views.invite, name="console_invite"),
+    path(
+        "console/people/invitations/<uuid:invitation_id>/withdraw",
+        invitation_views.withdraw_invitation,
+        name="console_withdraw_invitation",
+    ),
     path("console/profile", views.profile, name="console_profile"),
     path("console/switch-account", views.switch_account, name="console_switch_account"),
     path("console/theme", views.theme, name="console_theme"),

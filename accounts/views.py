@@ -5,6 +5,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
@@ -39,6 +40,9 @@ def people(request: ConsoleRequest) -> HttpResponse:
             "members": Membership.objects.filter(account=request.account)
             .select_related("user")
             .order_by("pk"),
+            "invitations": request.account.invitations.standing(timezone.now())
+            .select_related("invited_by")
+            .order_by("-pk"),
             "rows": rows,
             "roles": list(Role),
             "summaries": [(role, SUMMARIES[role]) for role in Role],

@@ -9,7 +9,10 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
+from accounts import actions as people
+from accounts.invitations import token_of
 from accounts.models import Account
+from accounts.roles import Role
 from apikeys import actions as keys
 from auditlog import actions as audit
 from auditlog.models import Entry
@@ -76,6 +79,7 @@ class Scene:
     webhook_id: UUID
     event_id: UUID
     unsubscribe_path: str
+    invitation_path: str
 
 
 def play(cast: Cast) -> Scene:
@@ -136,6 +140,7 @@ def play(cast: Cast) -> Scene:
         webhook_id=endpoint.pk,
         event_id=event_id,
         unsubscribe_path=_visit(cast.hive, sent[0]).unsubscribe(),
+        invitation_path=_invitation(cast),
     )
 
 
@@ -210,6 +215,17 @@ def _domains(cast: Cast) -> tuple[Domain, SenderIdentity]:
             reply_to="help@demo.example",
         )
     return waiting, sender
+
+
+def _invitation(cast: Cast) -> str:
+    with tenant(cast.hive.pk):
+        invitation = people.invite(
+            email="dana@dana.example",
+            role=Role.COMPLIANCE,
+            by=cast.alice.actor,
+            by_membership=cast.alice.membership,
+        )
+    return f"/accounts/invitation/{token_of(invitation)}"
 
 
 def _visit(account: Account, message_id: UUID) -> Linker:

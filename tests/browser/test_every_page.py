@@ -18,6 +18,7 @@ BEFORE_SIGN_IN = {
     "signup-closed": "/accounts/signup/",
     "error-404": "/console/nothing",
     "unsubscribe": "{unsubscribe_path}",
+    "invitation": "{invitation_path}",
 }
 AFTER_SIGN_IN = {
     "home": "/console",
@@ -87,6 +88,8 @@ AFTER_SIGN_IN = {
     "audit-retention": "/console/audit-log/retention",
     "audit-streams": "/console/audit-log/streams",
     "people": "/console/people",
+    "person-invite": "/console/people/invite",
+    "invitation-of-another": "{invitation_path}",
     "profile": "/console/profile",
     "password": "/accounts/password/change/",
     "second-factor": "/accounts/2fa/",
