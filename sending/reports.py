@@ -25,6 +25,7 @@ _NESTING = re.compile(rb"multipart/|message/", re.IGNORECASE)
 _CONTENT_TYPE = re.compile(rb"^content-type:[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE | re.MULTILINE)
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 _CODE = re.compile(r"\b([245]\d\d)\b")
+_BOTH_CODES = re.compile(r"\b[245]\d\d[ -]([245]\.\d{1,3}\.\d{1,3})(?= |$)")
 
 
 class Kind(StrEnum):
@@ -136,17 +137,26 @@ def _delivery_report(groups: Iterable[Message]) -> Report | None:
 
 
 def _of_recipient(kind: Kind, fields: Message, about_message: Message) -> Report:
-    status = _STATUS.search(text_of(fields, "Status"))
     diagnostic = _without_type(text_of(fields, "Diagnostic-Code"))
     code = _CODE.search(diagnostic)
     reporter = text_of(fields, "Remote-MTA") or text_of(about_message, "Reporting-MTA")
     return Report(
         kind,
         text=diagnostic or f"The report gives no reason; its action is {kind}.",
-        status=status[0] if status else "",
+        status=_status(text_of(fields, "Status"), diagnostic),
         code=int(code[1]) if code else 0,
         reporter=_without_type(reporter)[:253],
     )
+
+
+def _status(field: str, diagnostic: str) -> str:
+    """Exim writes x.0.0 whatever the refusing server said, and quotes it beside."""
+    found = _STATUS.search(field)
+    status = found[0] if found else ""
+    quoted = _BOTH_CODES.search(diagnostic)
+    if quoted and (not status or (status.endswith(".0.0") and quoted[1][0] == status[0])):
+        return quoted[1]
+    return status
 
 
 def _first_word(text: str) -> str:

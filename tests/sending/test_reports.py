@@ -46,6 +46,26 @@ def test_a_delivery_report_says_who_refused_and_why() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("status", "diagnostic", "read_as"),
+    [
+        ("5.0.0", "smtp; 550 5.1.1 <ann@wasp.example>: no such user", "5.1.1"),
+        ("5.0.0", "smtp; 550-5.1.1 no such user", "5.1.1"),
+        ("5.0.0", "smtp; 550 no such user", "5.0.0"),
+        ("5.0.0", "smtp; 450 4.2.1 busy", "5.0.0"),
+        ("5.0.0", "smtp; 550 see 5.1.1 of our rules", "5.0.0"),
+        ("5.7.1", "smtp; 550 5.1.1 no such user", "5.7.1"),
+        ("", "smtp; 550 5.1.1 no such user", "5.1.1"),
+    ],
+)
+def test_a_status_that_says_nothing_gives_way_to_the_servers_own(
+    status: str, diagnostic: str, read_as: str
+) -> None:
+    found = read(delivery_report(status=status, diagnostic=diagnostic))
+    assert found is not None
+    assert found.status == read_as
+
+
 def test_a_long_reason_is_unfolded() -> None:
     folded = "smtp; 550 5.1.1 The account\n    that you tried to reach\n\tdoes not exist"
     report = read(delivery_report(diagnostic=folded))
