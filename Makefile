@@ -4,7 +4,7 @@ VENV := .venv/bin
 LOCAL := $(VENV)/python -m deploy.local
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down reset test check lint types imports migrations smoke chaos kills manage tamper lock
+.PHONY: help venv up down reset test check lint types imports migrations smoke chaos kills mtas tls-scan manage tamper lock
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -50,6 +50,12 @@ chaos: venv ## Kill processes with -9 while 10,000 messages are accepted; nothin
 
 kills: venv ## The same with 400 messages.
 	@$(VENV)/python -m deploy.chaos --messages 400 --per-second 20 --kills 5 --seconds-between-kills 3
+
+mtas: venv ## Postfix, Exim and OpenSMTPD relay for us, report to us and submit to us.
+	@$(LOCAL) run $(VENV)/python -m pytest $(ARGS) tests/mtas/check_relay.py tests/mtas/check_submission.py
+
+tls-scan: venv ## testssl.sh in front of every TLS port of a clean clone of HEAD.
+	@$(VENV)/python -m deploy.tls_scan
 
 manage: venv ## A manage.py command: make manage ARGS="check".
 	@$(LOCAL) run $(VENV)/python manage.py $(ARGS)

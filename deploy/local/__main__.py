@@ -4,7 +4,7 @@ import os
 import sys
 from contextlib import suppress
 
-from deploy.local import browser, foreign_clients
+from deploy.local import browser, foreign_clients, tls_client
 from deploy.local.checkout import this_checkout
 from deploy.local.errors import LocalError
 from deploy.local.run_command import run
@@ -22,6 +22,7 @@ def main(arguments: list[str]) -> int:
             case ["tools", *pytest_arguments]:
                 browser.ensure(checkout.root, pytest_arguments)
                 foreign_clients.ensure(checkout.root, pytest_arguments)
+                tls_client.ensure(checkout.root, pytest_arguments)
             case _:
                 print(__doc__, file=sys.stderr)
                 return 2

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from types import ModuleType
 from typing import Any
+from uuid import UUID
 
 import dkim as dkimpy
 import pytest
@@ -87,7 +88,7 @@ def deliver() -> None:
         actions.deliver_due()
 
 
-def recipient_of(cast: Cast, email_id: object) -> Recipient:
+def recipient_of(cast: Cast, email_id: UUID) -> Recipient:
     with tenant(cast.hive.pk):
         return Recipient.objects.get(message_id=email_id)
 
