@@ -15,7 +15,7 @@ from apikeys import tokens
 from apikeys.announcements import announce, facts_of
 from apikeys.audit import Event
 from apikeys.errors import AboveCeiling, AlreadyRotating, KeyIsDead, KeyRowChanged, OwnKey
-from apikeys.models import ApiKey
+from apikeys.models import ApiKey, StoppedKey
 from apikeys.policy import KeyRecord
 from apikeys.rights import Rights
 from apikeys.tokens import Environment, Token
@@ -133,10 +133,20 @@ def end_overlap(*, by: Actor, key: ApiKey, creator: KeyRecord | None = None) -> 
 
 
 @transaction.atomic
-def revoke(*, by: Actor, key: ApiKey, reason: str = "", creator: KeyRecord | None = None) -> ApiKey:
-    """Dead from the commit on. Revoking twice changes nothing more."""
+def revoke(
+    *,
+    by: Actor,
+    key: ApiKey,
+    reason: str = "",
+    cancel_scheduled: bool = False,
+    creator: KeyRecord | None = None,
+) -> ApiKey:
+    """Dead from the commit on. Revoking twice changes nothing more, but what the key had scheduled
+    may be canceled the second time."""
     found = _locked(key)
     _may_end(creator, found)
+    if cancel_scheduled:
+        _stop(by, found)
     if found.revoked_at is not None:
         return found
     found.revoked_at, found.revoked_reason = timezone.now(), reason[:200]
@@ -150,6 +160,13 @@ def revoke(*, by: Actor, key: ApiKey, reason: str = "", creator: KeyRecord | Non
         reason=found.revoked_reason or None,
     )
     return found
+
+
+def _stop(by: Actor, key: ApiKey) -> None:
+    """Leave word for `sending`, which lies above and cancels the mail a moment later."""
+    _, is_new = StoppedKey.objects.get_or_create(key=key, account_id=key.account_id)
+    if is_new:
+        _record(by, Event.STOPPED, key, {})
 
 
 @transaction.atomic

@@ -105,7 +105,12 @@ class Key(ApiView):
         return Response(serializers.key(row))
 
     def delete(self, request: ApiRequest, key_id: UUID) -> Response:
-        row = actions.revoke(by=request.actor, key=actions.get(key_id), creator=request.key)
+        row = actions.revoke(
+            by=request.actor,
+            key=actions.get(key_id),
+            cancel_scheduled=_cancels_scheduled(request.query_params),
+            creator=request.key,
+        )
         return Response({"object": "key", "id": str(row.pk), "deleted": True})
 
 
@@ -164,6 +169,14 @@ def _refuse_unknown(given: Mapping[str, Any], known: set[str]) -> None:
     if problems:
         message = f"`{problems[0].field}`: {problems[0].message}"
         raise ValidationFailed(message, errors=problems)
+
+
+def _cancels_scheduled(query: Mapping[str, Any]) -> bool:
+    _refuse_unknown(query, {"cancel_scheduled"})
+    given = query.get("cancel_scheduled", "false")
+    if given not in ("true", "false"):
+        raise refuse_field("cancel_scheduled", "invalid", "give `true` or `false`.")
+    return bool(given == "true")
 
 
 def _filtered(request: ApiRequest) -> Any:

@@ -7,6 +7,7 @@ class Event(StrEnum):
     ROTATED = "api_key.rotated"
     OVERLAP_ENDED = "api_key.overlap_ended"
     REVOKED = "api_key.revoked"
+    STOPPED = "api_key.stopped"
     LEAKED = "api_key.leaked"
     EXPIRY_ANNOUNCED = "api_key.expiry_announced"
     NEW_NETWORK_SEEN = "api_key.new_network_seen"
@@ -25,6 +26,7 @@ SENTENCES: dict[str, str] = {
     Event.ROTATED: "rotated the API key {target}",
     Event.OVERLAP_ENDED: "ended the overlap of the API key {target}",
     Event.REVOKED: "revoked the API key {target}",
+    Event.STOPPED: "canceled what the API key {target} had scheduled",
     Event.LEAKED: "revoked the API key {target}, which was reported as leaked",
     Event.EXPIRY_ANNOUNCED: "reminded that the API key {target} will expire",
     Event.NEW_NETWORK_SEEN: "saw the API key {target} used from a new network",

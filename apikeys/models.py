@@ -185,6 +185,20 @@ class LeakedKey(models.Model):
         return f"{self.key_id}"
 
 
+class StoppedKey(models.Model):
+    """A key that was revoked together with what it had scheduled. `sending` asks here, and cancels
+    that mail (role worker, which sees no keys)."""
+
+    key = models.OneToOneField(
+        ApiKey, on_delete=models.PROTECT, primary_key=True, related_name="stop", db_constraint=False
+    )
+    account = models.ForeignKey("accounts.Account", on_delete=models.PROTECT, related_name="+")
+    stopped_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return f"{self.key_id}"
+
+
 class WrongSecret(models.Model):
     """What one address presented for one key in one minute, until a worker records it.
 

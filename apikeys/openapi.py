@@ -93,6 +93,7 @@ OPERATIONS = {
     ),
     "DELETE /v1/keys/{key_id}": Operation(
         summary="Revoke a key at once",
+        query={"cancel_scheduled": "`true` cancels what it has scheduled; `false` if left out."},
         answer={"object": "key", "id": ID, "deleted": True},
         errors=(403,),
     ),

@@ -12,27 +12,31 @@ from uuid import UUID
 from django.db import connection
 
 from apikeys import policy
-from apikeys.models import LeakedKey
+from apikeys.models import LeakedKey, StoppedKey
 from queensmtp import scopes
 from queensmtp.scopes import Scope
 
-LEAKED = "key_leaked"
+LEAKED, STOPPED = "key_leaked", "key_stopped"
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The limits of one key. An ordinary end of its life stops no mail that it had scheduled."""
+    """The limits of one key. An ordinary end of its life stops no mail that it had scheduled,
+    unless who revoked it asked for that."""
 
     id: UUID
     scopes: tuple[str, ...]
     domains: tuple[str, ...] | None
     allowed_recipients: tuple[str, ...] | None
     is_leaked: bool
+    is_stopped: bool
 
     def why_not(self, domain: str, recipients: Iterable[str]) -> str | None:
         """The reason why it may not send this any more, or None."""
         if self.is_leaked:
             return LEAKED
+        if self.is_stopped:
+            return STOPPED
         if Scope.EMAIL_SEND not in scopes.granted(self.scopes):
             return policy.Reason.SCOPE
         refusal = policy.may_send_from(self, domain) or policy.may_send_to(self, recipients)
@@ -47,13 +51,15 @@ def of_keys(key_ids: Iterable[UUID]) -> dict[UUID, Standing]:
     return {one.id: one for one in found}
 
 
-def leaked_since(moment: datetime) -> list[UUID]:
-    """The keys that were reported as leaked after this moment."""
-    return list(LeakedKey.objects.filter(reported_at__gte=moment).values_list("key_id", flat=True))
+def ended_since(moment: datetime) -> dict[UUID, str]:
+    """The keys whose scheduled mail is to be canceled since this moment, each with the reason."""
+    stopped = StoppedKey.objects.filter(stopped_at__gte=moment).values_list("key_id", flat=True)
+    leaked = LeakedKey.objects.filter(reported_at__gte=moment).values_list("key_id", flat=True)
+    return {**dict.fromkeys(stopped, STOPPED), **dict.fromkeys(leaked, LEAKED)}
 
 
 def _standing(row: Sequence[object]) -> Standing:
-    key_id, *lists, is_leaked = row
+    key_id, *lists, is_leaked, is_stopped = row
     held, domains, recipients = (tuple(one) if isinstance(one, list) else None for one in lists)
     assert isinstance(key_id, UUID)
-    return Standing(key_id, held or (), domains, recipients, bool(is_leaked))
+    return Standing(key_id, held or (), domains, recipients, bool(is_leaked), bool(is_stopped))

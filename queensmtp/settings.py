@@ -107,7 +107,7 @@ CELERY_BEAT_SCHEDULE = {
 SWEEPS = {
     "send": [
         ("sending.tasks.deliver_due", 2.0),
-        ("sending.tasks.cancel_leaked", 10.0),
+        ("sending.tasks.cancel_of_ended_keys", 10.0),
         ("queensmtp.tasks.make_partitions", 6 * 3600.0),
         ("apikeys.tasks.record_wrong_secrets", 10.0),
         ("accounts.tasks.send_notices", 5.0),

@@ -25,10 +25,17 @@ from sending.states import State, Transition
 from sending.waiting import Waiting
 
 RELEASED_AT_ONCE = 500
-LEAK_SEEN_FOR = timedelta(hours=1)
+ENDED_SEEN_FOR = timedelta(hours=1)
 ACTOR = "scheduled mail"
 CANCELED_BY = "Canceled before it was sent."
-CANCELED_FOR_LEAK = "Canceled: the API key that scheduled this was reported as leaked, and revoked."
+CANCELED_WITH_KEY = {
+    standing.LEAKED: (
+        "Canceled: the API key that scheduled this was reported as leaked, and revoked."
+    ),
+    standing.STOPPED: (
+        "Canceled: the API key that scheduled this was revoked, with all that it had scheduled."
+    ),
+}
 
 
 def announce(drafts: Sequence[Draft], *, now: datetime) -> None:
@@ -99,15 +106,16 @@ def release_due(*, now: datetime, limit: int = RELEASED_AT_ONCE) -> int:
 
 
 @transaction.atomic
-def cancel_leaked(*, now: datetime) -> int:
-    """Cancel what keys had scheduled that were reported as leaked of late (role worker)."""
-    found = standing.leaked_since(now - LEAK_SEEN_FOR)
+def cancel_of_ended_keys(*, now: datetime) -> int:
+    """Cancel what keys had scheduled that leaked of late, or were revoked with it (role worker)."""
+    found = standing.ended_since(now - ENDED_SEEN_FOR)
     messages = Message.objects.defer("content").filter(
         key_id__in=found, scheduled_at__isnull=False, recipients__state=State.SCHEDULED
     )
     canceled = {one.pk: one for one in messages.distinct()}
     for message in canceled.values():
-        _end_leaked(message, now)
+        assert message.key_id is not None
+        _end_with_key(message, found[message.key_id], now)
     return len(canceled)
 
 
@@ -148,8 +156,8 @@ class _Facts:
 
 
 def _refuse(message: Message, reason: str, now: datetime) -> None:
-    if reason == standing.LEAKED:
-        _end_leaked(message, now)
+    if reason in CANCELED_WITH_KEY:
+        _end_with_key(message, reason, now)
         return
     text = f"Not sent: what its API key may do had changed when its time came ({reason})."
     _end(message, State.FAILED, "email.failed", text, now)
@@ -162,13 +170,13 @@ def _refuse(message: Message, reason: str, now: datetime) -> None:
     )
 
 
-def _end_leaked(message: Message, now: datetime) -> None:
-    _end(message, State.CANCELED, "email.canceled", CANCELED_FOR_LEAK, now)
+def _end_with_key(message: Message, reason: str, now: datetime) -> None:
+    _end(message, State.CANCELED, "email.canceled", CANCELED_WITH_KEY[reason], now)
     audit.record(
         by=system_actor(message.account_id, ACTOR),
         event=Event.CANCELED,
         target=Target("email", str(message.pk)),
-        changes={"reason": standing.LEAKED},
+        changes={"reason": reason},
     )
 
 

@@ -13,9 +13,9 @@ def deliver_due() -> int:
     return actions.deliver_due()
 
 
-@shared_task(name="sending.tasks.cancel_leaked")
-def cancel_leaked() -> int:
-    return scheduling.cancel_leaked(now=timezone.now())
+@shared_task(name="sending.tasks.cancel_of_ended_keys")
+def cancel_of_ended_keys() -> int:
+    return scheduling.cancel_of_ended_keys(now=timezone.now())
 
 
 @shared_task(name=WARN_TASK)

@@ -44,6 +44,12 @@ class RevokeForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     reason = forms.CharField(required=False, max_length=200, label="Reason")
+    cancel_scheduled = forms.BooleanField(
+        required=False,
+        label="Cancel what it has scheduled, too",
+        help_text="Mail that waits for its time is then never sent. Otherwise it leaves as "
+        "planned. What waits in the queue already leaves either way.",
+    )
 
     def __init__(self, *args: Any, key: ApiKey, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

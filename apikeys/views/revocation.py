@@ -22,8 +22,11 @@ def key_revoke(request: ConsoleRequest, key_id: UUID) -> HttpResponse:
     key = get_key(request, key_id)
     form = RevokeForm(request.POST or None, key=key)
     if request.method == "POST" and form.is_valid():
-        actions.revoke(by=request.actor, key=key, reason=form.cleaned_data["reason"])
-        messages.success(request, f"{key.name} is revoked. It stopped working at once.")
+        is_stopped = form.cleaned_data["cancel_scheduled"]
+        reason = form.cleaned_data["reason"]
+        actions.revoke(by=request.actor, key=key, reason=reason, cancel_scheduled=is_stopped)
+        rest = " What it had scheduled is being canceled." if is_stopped else ""
+        messages.success(request, f"{key.name} is revoked. It stopped working at once.{rest}")
         return redirect("key_detail", key_id=key.pk)
     context = {
         "section": SECTION,

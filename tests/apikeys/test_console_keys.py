@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apikeys import actions, tokens
-from apikeys.models import ApiKey
+from apikeys.models import ApiKey, StoppedKey
 from apikeys.tokens import Environment
 from auditlog.models import Entry
 from queensmtp.tenancy import tenant
@@ -288,6 +288,18 @@ def test_revoking_needs_the_exact_name(alice: Client, cast: Cast) -> None:
     assert not is_revoked(cast, key.pk)
     post(alice, path, {"typed_name": "Test key", "reason": "Leaked"})
     assert is_revoked(cast, key.pk)
+
+
+def test_a_key_is_revoked_with_what_it_scheduled_only_when_asked(alice: Client, cast: Cast) -> None:
+    kept, stopped = (make_key(cast.hive)[0] for _ in range(2))
+    assert f"?key={kept.pk}&amp;status=scheduled" in text(get(alice, f"/console/keys/{kept.pk}"))
+    post(alice, f"/console/keys/{kept.pk}/revoke", {"typed_name": "Test key"})
+    form = {"typed_name": "Test key", "cancel_scheduled": "on"}
+    post(alice, f"/console/keys/{stopped.pk}/revoke", form)
+
+    assert "What it had scheduled is being canceled" in text(get(alice, "/console/keys"))
+    with tenant(cast.hive.pk):
+        assert [one.key_id for one in StoppedKey.objects.all()] == [stopped.pk]
 
 
 def test_dead_keys_are_shown_on_request(alice: Client, cast: Cast) -> None:

@@ -2,13 +2,14 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from apikeys.models import ApiKey
+from apikeys.models import ApiKey, StoppedKey
 from auditlog.models import Entry
 from queensmtp.scopes import ALL
 from queensmtp.tenancy import tenant
@@ -224,6 +225,36 @@ def test_revokes_at_once_and_for_good(client: Client, cast: Cast, token: str) ->
     with tenant(cast.hive.pk):
         assert Entry.objects.filter(event="api_key.revoked").count() == 2
         assert ApiKey.objects.get(pk=key.pk).revoked_reason == ""
+
+
+def test_what_a_key_scheduled_may_be_canceled_with_it_or_later(
+    client: Client, cast: Cast, token: str
+) -> None:
+    key, _ = make_key(cast.hive)
+
+    def stopped() -> list[UUID]:
+        with tenant(cast.hive.pk):
+            return list(StoppedKey.objects.values_list("key_id", flat=True))
+
+    def revoke(query: str) -> int:
+        return int(call(client, "DELETE", f"/{key.pk}{query}", token).status_code)
+
+    assert [revoke("?cancel_scheduled=yes"), revoke("?cancel=true")] == [422, 422]
+    assert (revoke("?cancel_scheduled=false"), stopped()) == (200, [])
+    assert [revoke("?cancel_scheduled=true"), revoke("?cancel_scheduled=true")] == [200, 200]
+    assert stopped() == [key.pk]
+    with tenant(cast.hive.pk):
+        entry = Entry.objects.get(event="api_key.stopped")
+        assert (entry.target_id, entry.actor_type) == (str(key.pk), "key")
+
+
+def test_charlie_stops_nothing_of_others(client: Client, cast: Cast) -> None:
+    key, _ = make_key(cast.hive)
+    of_charlie = make_key(cast.wasp)[1]
+    answer = call(client, "DELETE", f"/{key.pk}?cancel_scheduled=true", of_charlie)
+    assert answer.status_code == 404
+    with tenant(cast.hive.pk):
+        assert not StoppedKey.objects.exists()
 
 
 def test_changes_what_is_given_and_nothing_else(client: Client, cast: Cast, token: str) -> None:

@@ -291,6 +291,44 @@ def test_an_ordinary_end_of_the_key_stops_nothing(client: Client, cast: Cast) ->
     assert states(cast) == ["queued", "queued"]
 
 
+def test_a_key_may_be_revoked_with_what_it_scheduled(
+    client: Client, cast: Cast, token: str
+) -> None:
+    key, ending = make_key(cast.hive)
+    held = schedule(client, ending)
+    schedule(client, token, to="friend@wasp.example")
+    with tenant(cast.hive.pk):
+        keys.revoke(by=cast.alice.actor, key=key, cancel_scheduled=True)
+
+    with as_role("worker"):
+        counts = [scheduling.cancel_of_ended_keys(now=datetime.now(UTC)) for _ in range(2)]
+
+    assert counts == [1, 0]
+    assert states(cast) == ["canceled", "canceled", "scheduled"]
+    (entry,) = events(cast, "email.canceled")
+    assert (entry.target_id, entry.changes) == (held, {"reason": "key_stopped"})
+    with tenant(cast.hive.pk):
+        told = DeliveryEvent.objects.filter(type="email.canceled").first()
+        assert told is not None and "was revoked, with all that it had" in told.data["reply"]
+
+
+def test_what_the_worker_missed_is_canceled_at_the_time_of_sending(
+    client: Client, cast: Cast
+) -> None:
+    make_domain(cast.hive, "hive.example")
+    key, token = make_key(cast.hive)
+    schedule(client, token)
+    with tenant(cast.hive.pk):
+        keys.revoke(by=cast.alice.actor, key=key, cancel_scheduled=True)
+    with as_role("worker"):
+        late = datetime.now(UTC) + timedelta(hours=2)
+        assert scheduling.cancel_of_ended_keys(now=late) == 0
+
+    release()
+
+    assert states(cast) == ["canceled", "canceled"]
+
+
 def test_a_leak_cancels_what_the_key_scheduled(client: Client, cast: Cast, token: str) -> None:
     leaked = make_key(cast.hive)[1]
     held = schedule(client, leaked)
@@ -298,7 +336,7 @@ def test_a_leak_cancels_what_the_key_scheduled(client: Client, cast: Cast, token
     leaks.report([Sighting(leaked)], origin=ORIGIN)
 
     with as_role("worker"):
-        counts = [scheduling.cancel_leaked(now=datetime.now(UTC)) for _ in range(2)]
+        counts = [scheduling.cancel_of_ended_keys(now=datetime.now(UTC)) for _ in range(2)]
 
     assert counts == [1, 0]
     assert states(cast) == ["canceled", "canceled", "scheduled"]
