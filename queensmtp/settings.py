@@ -446,8 +446,12 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "INFO"},
-    # It names its detectors for each mail, and tells at length of mail that it cannot read.
-    "loggers": {"flufl.bounce": {"level": "CRITICAL"}},
+    "loggers": {
+        # It names its detectors for each mail, and tells at length of mail that it cannot read.
+        "flufl.bounce": {"level": "CRITICAL"},
+        # A traceback for each stray request, such as a browser's for an icon at a tracking host.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
 }
 
 # --- Production refuses to start unsafe --------------------------------------------------------
