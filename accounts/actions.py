@@ -51,6 +51,22 @@ def create_account(*, name: str, owner: User, by: Actor, plan: Plan = Plan.COMMU
 
 
 @transaction.atomic
+def change_plan(*, account: Account, plan: Plan, by: Actor) -> None:
+    """What the plan gives of the audit log is carried over by `accounts.plan_days`."""
+    before = Account.objects.select_for_update().get(pk=account.pk).plan
+    if before == plan:
+        return
+    account.plan = plan.value
+    account.save(update_fields=["plan"])
+    auditlog.record(
+        by=by,
+        event=Event.PLAN_CHANGED,
+        target=_account_target(account),
+        changes={"plan": {"before": before, "after": plan.value}},
+    )
+
+
+@transaction.atomic
 def add_member(
     *, account: Account, user: User, role: Role, by: Actor, by_membership: Membership | None = None
 ) -> Membership:

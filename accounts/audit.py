@@ -5,6 +5,7 @@ class Event(StrEnum):
     ACCOUNT_CREATED = "account.created"
     MEMBER_INVITED = "member.invited"
     INVITATION_WITHDRAWN = "member.invitation_withdrawn"
+    PLAN_CHANGED = "account.plan_changed"
     MEMBER_ADDED = "member.added"
     MEMBER_ROLE_CHANGED = "member.role_changed"
     MEMBER_REMOVED = "member.removed"
@@ -28,6 +29,7 @@ SENTENCES: dict[str, str] = {
     Event.ACCOUNT_CREATED: "created the account {target}",
     Event.MEMBER_INVITED: "invited {target}",
     Event.INVITATION_WITHDRAWN: "withdrew the invitation of {target}",
+    Event.PLAN_CHANGED: "put the account {target} on another plan",
     Event.MEMBER_ADDED: "added {target} as a member",
     Event.MEMBER_ROLE_CHANGED: "changed the role of {target}",
     Event.MEMBER_REMOVED: "removed {target} from the account",

@@ -1,9 +1,11 @@
 """The audit log keeps entries for as long as the account's plan says, whatever changed the plan."""
 
 from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 
 import pytest
 from django.core import mail
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from accounts import notices, plan_days
@@ -11,6 +13,7 @@ from accounts.models import Account, Notice
 from accounts.plans import Plan
 from auditlog import retention
 from auditlog.models import Entry
+from queensmtp.ids import new_id
 from queensmtp.tenancy import tenant
 from tests.factories.cast import Cast
 from tests.roles import as_role
@@ -24,8 +27,7 @@ def carry_over() -> int:
 
 
 def change_plan(account: Account, plan: Plan) -> None:
-    with tenant(account.pk):
-        Account.objects.filter(pk=account.pk).update(plan=plan.value)
+    call_command("change_plan", str(account.pk), plan.value, stdout=StringIO())
 
 
 def days(account: Account) -> int:
@@ -37,6 +39,25 @@ def told(account: Account) -> list[str]:
     with tenant(account.pk):
         found = Entry.objects.filter(event__startswith="audit_retention.").order_by("id")
         return list(found.values_list("event", flat=True))
+
+
+def test_a_plan_is_changed_with_an_entry_and_twice_changes_nothing(cast: Cast) -> None:
+    out = StringIO()
+    for _ in range(2):
+        call_command("change_plan", str(cast.hive.pk), "enterprise", stdout=out)
+    assert "Hive is on Enterprise, which keeps 365 days of the audit log." in out.getvalue()
+    with tenant(cast.hive.pk):
+        entry = Entry.objects.get(event="account.plan_changed")
+        assert Account.objects.get(pk=cast.hive.pk).plan == Plan.ENTERPRISE
+    assert entry.changes == {"plan": {"before": "community", "after": "enterprise"}}
+    with pytest.raises(CommandError, match="There is no account"):
+        call_command("change_plan", str(new_id()), "team")
+
+
+def test_whatever_changes_a_plan_the_log_follows(cast: Cast) -> None:
+    with tenant(cast.hive.pk):
+        Account.objects.filter(pk=cast.hive.pk).update(plan=Plan.ENTERPRISE.value)
+    assert (carry_over(), days(cast.hive)) == (1, 365)
 
 
 def test_a_new_account_needs_nothing_carried_over(cast: Cast) -> None:
