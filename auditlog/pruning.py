@@ -18,6 +18,8 @@ from auditlog.models import Head, Posting, Segment
 from queensmtp.actors import Target, system_actor
 
 PRUNED_AT_ONCE = 5_000
+# How far this clock may be ahead of Postgres's, which else refuses.
+SKEW = timedelta(hours=1)
 
 # Weeks that ended before the shortest retention of any plan, and of which no entry is left.
 EMPTIED = r"""
@@ -60,7 +62,7 @@ def _prune(account_id: UUID, *, now: datetime) -> int:
 
 def _kept_since(account_id: UUID, now: datetime) -> datetime:
     """Asked before each step: the days may be raised in between."""
-    return now - timedelta(days=retention.days_of(account_id))
+    return now - timedelta(days=retention.days_of(account_id)) - SKEW
 
 
 @transaction.atomic

@@ -132,7 +132,7 @@ def test_that_something_went_is_in_the_log() -> None:
     with tenant(HIVE):
         entry = Entry.objects.get(event="audit_entry.pruned")
         assert (entry.actor_type, entry.changes["entries"]) == ("system", 1)
-        assert Retention.objects.get().pruned_before == NOW - timedelta(days=90)
+        assert Retention.objects.get().pruned_before == NOW - timedelta(days=90) - pruning.SKEW
 
 
 def test_what_is_not_sealed_stays() -> None:
@@ -167,6 +167,12 @@ def test_the_database_deletes_nothing_before_its_time_whatever_the_worker_says()
     with pytest.raises(DatabaseError, match="90 days"), transaction.atomic():
         prune(NOW + timedelta(days=365))
     assert len(kept()) == 2
+
+
+def test_a_worker_whose_clock_is_somewhat_ahead_prunes_all_the_same() -> None:
+    record_at(timedelta(days=91))
+    seal()
+    assert prune(NOW + timedelta(minutes=50)) == 1
 
 
 def test_a_request_may_call_neither_function() -> None:
@@ -544,7 +550,7 @@ def test_the_first_row_of_a_pruned_log_says_how_far_it_was_pruned() -> None:
     forget_the_row(CHARLIES)
     follow(365, CHARLIES)
     with tenant(CHARLIES):
-        assert Retention.objects.get().pruned_before == NOW - timedelta(days=365)
+        assert Retention.objects.get().pruned_before == NOW - timedelta(days=365) - pruning.SKEW
         assert verification.verify(CHARLIES) == []
 
 
@@ -554,7 +560,7 @@ def test_pruning_itself_leaves_a_row() -> None:
     seal()
     assert prune() == 1
     with tenant(stranger):
-        assert Retention.objects.get().pruned_before == NOW - timedelta(days=365)
+        assert Retention.objects.get().pruned_before == NOW - timedelta(days=365) - pruning.SKEW
         assert verification.verify(stranger) == []
 
 
