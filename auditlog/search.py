@@ -4,17 +4,16 @@ What is in whole segments is found by their postings, newest segment first, and 
 row by row. The rest, a few thousand of the newest entries at most, is searched row by row.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from uuid import UUID
 
-from django.db import connection
-
-from auditlog import postings
+from auditlog import postings, words
 from auditlog.filters import Filters
-from auditlog.models import Entry, EntryQuerySet, Indexed, Leaf, Posting, Segment
+from auditlog.models import Entry, EntryQuerySet, Indexed, Posting, Segment
 from auditlog.postings import Question
+from queensmtp import hot
 from queensmtp.errors import refuse_field
 from queensmtp.pagination import Cursor, Page, page
 
@@ -32,6 +31,16 @@ WITH beyond AS MATERIALIZED (
 )
 SELECT entry_id FROM beyond ORDER BY entry_id LIMIT 1
 """
+
+# The best of the entries that stand in some leaves: a common token has thousands in a segment, and
+# their ids would cost more to bring here than all the rest of a search.
+OLDEST_OF_LEAVES = """
+SELECT entry_id FROM auditlog_leaf
+WHERE account_id = %s AND leaf_index = ANY (%s::bigint[]) AND entry_id >= %s AND entry_id < %s
+ORDER BY entry_id LIMIT %s
+"""
+NEWEST_OF_LEAVES = OLDEST_OF_LEAVES.replace("ORDER BY entry_id", "ORDER BY entry_id DESC")
+LOWEST_ID, HIGHEST_ID = UUID(int=0), UUID(int=2**128 - 1)
 
 
 def find(account_id: UUID, filters: Filters, cursor: Cursor) -> Page[Entry]:
@@ -109,22 +118,23 @@ class _Hunt:
 
     def _segments(self) -> list[Segment]:
         """Return the segments that may hold what is wanted, the nearest to the bound first."""
-        found = Segment.objects.filter(account_id=self.account_id)
-        low, high = self.filters.id_bounds()
-        if self.bound and self.is_descending:
-            high = min(high, self.bound) if high else self.bound
-        elif self.bound:
-            low = max(low, self.bound) if low else self.bound
-        if low:
-            found = found.filter(highest__gte=low)
-        if high:
-            found = found.filter(lowest__lte=high)
+        low, high = self._bounds()
+        found = Segment.objects.filter(
+            account_id=self.account_id, highest__gte=low, lowest__lt=high
+        )
         return list(found.order_by("-highest" if self.is_descending else "lowest"))
 
+    def _bounds(self) -> tuple[UUID, UUID]:
+        """Return the lowest id that is wanted, and the lowest beyond the highest."""
+        low, high = self.filters.id_bounds()
+        low, high = low or LOWEST_ID, high or HIGHEST_ID
+        if self.bound and self.is_descending:
+            return low, min(high, self.bound)
+        return (max(low, _next(self.bound)) if self.bound else low), high
+
     def _look_beyond(self, leaf_count: int) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(OLDEST_BEYOND, {"account_id": self.account_id, "first": leaf_count})
-            oldest = cursor.fetchone()
+        params = {"account_id": self.account_id, "first": leaf_count}
+        oldest = hot.fetch_one(OLDEST_BEYOND, params)
         if oldest:
             self._look_at_rows(self.rows.filter(id__gte=oldest[0]))
 
@@ -133,8 +143,9 @@ class _Hunt:
             self._keep(self._bounded(rows)[: self.wanted])
             return
         # Words are no column of the table.
-        every = self._bounded(rows).iterator(1_000)
-        self._keep(islice((one for one in every if self._has_words(one)), self.wanted))
+        labels = self._bounded(rows).values_list("id", "target_label").iterator(1_000)
+        fitting = (id for id, label in labels if words.are_in(label, self.filters.words))
+        self._keep(self.rows.filter(id__in=list(islice(fitting, self.wanted))))
 
     def _look_into(self, segments: list[Segment]) -> None:
         at, step = 0, FIRST_SEGMENTS
@@ -180,16 +191,18 @@ class _Hunt:
 
     def _resolve(self, hits: list[int]) -> None:
         """Read the entries of these leaves, the best first, until enough of them are right."""
-        if not hits:
-            return
-        leaves = Leaf.objects.filter(account_id=self.account_id, leaf_index__in=hits)
-        ids = sorted(leaves.values_list("entry_id", flat=True), reverse=self.is_descending)
-        for batch in _batches(ids, self.wanted):
-            rows = self._bounded(self.rows.filter(id__in=batch))
-            before = len(self.found)
-            self._keep(one for one in rows if self._has_words(one))
-            if len(self.found) - before >= self.wanted:
+        query = NEWEST_OF_LEAVES if self.is_descending else OLDEST_OF_LEAVES
+        low, high = self._bounds()
+        right_count, most = 0, self.wanted
+        while hits and right_count < self.wanted:
+            found = hot.fetch_all(query, [self.account_id, hits, low, high, most])
+            ids = [id for (id,) in found]
+            rows = [one for one in self.rows.filter(id__in=ids) if self._has_words(one)]
+            self._keep(rows)
+            if len(ids) < most:
                 return
+            low, high = (low, ids[-1]) if self.is_descending else (_next(ids[-1]), high)
+            right_count, most = right_count + len(rows), 4 * most
 
     def _bounded(self, rows: EntryQuerySet) -> EntryQuerySet:
         if self.bound and self.is_descending:
@@ -205,6 +218,5 @@ class _Hunt:
         self.found.update((row.id, row) for row in rows)
 
 
-def _batches(ids: list[UUID], size: int) -> Iterator[list[UUID]]:
-    for at in range(0, len(ids), size):
-        yield ids[at : at + size]
+def _next(id: UUID) -> UUID:
+    return UUID(int=id.int + 1)
