@@ -10,7 +10,7 @@ from django.db import connection
 
 from auditlog.errors import BrokenTree
 from auditlog.merkle import LeafRange, fold, nodes, perfect_root
-from auditlog.tiles import Span, span_of
+from auditlog.tiles import WIDTH, Span, span_of
 
 FULL_TILES = """
 SELECT w.place, t.hashes
@@ -19,21 +19,30 @@ FROM unnest(%s::uuid[], %s::smallint[], %s::bigint[]) WITH ORDINALITY
 JOIN auditlog_tile t USING (account_id, level, number)
 """
 
-LEAVES = """
+# No span is wider than a tile. The limit says so to Postgres, which would otherwise expect a ninth
+# of the table from any two bounds, and read all of it.
+LEAVES = f"""
 SELECT w.place, l.hash
 FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) WITH ORDINALITY
     AS w (account_id, first, past, place)
-JOIN auditlog_leaf l ON l.account_id = w.account_id
-    AND l.leaf_index >= w.first AND l.leaf_index < w.past
+CROSS JOIN LATERAL (
+    SELECT leaf_index, hash FROM auditlog_leaf
+    WHERE account_id = w.account_id AND leaf_index >= w.first AND leaf_index < w.past
+    ORDER BY leaf_index LIMIT {WIDTH}
+) l
 ORDER BY w.place, l.leaf_index
 """
 
-TILE_ROOTS = """
+TILE_ROOTS = f"""
 SELECT w.place, t.root
 FROM unnest(%s::uuid[], %s::smallint[], %s::bigint[], %s::bigint[]) WITH ORDINALITY
     AS w (account_id, level, first, past, place)
-JOIN auditlog_tile t ON t.account_id = w.account_id AND t.level = w.level
-    AND t.number >= w.first AND t.number < w.past
+CROSS JOIN LATERAL (
+    SELECT number, root FROM auditlog_tile
+    WHERE account_id = w.account_id AND level = w.level
+        AND number >= w.first AND number < w.past
+    ORDER BY number LIMIT {WIDTH}
+) t
 ORDER BY w.place, t.number
 """
 
