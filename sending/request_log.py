@@ -24,6 +24,7 @@ PLAIN = {
     Event.SUBMITTED: ("POST", "/emails"),
     Event.BATCH_SUBMITTED: ("POST", "/emails/batch"),
 }
+PLAIN_READS = {Event.LISTED: ("GET", "/emails")}
 SMTP = ("SMTP", "submission")
 UNKNOWN = ("", "")
 ACCEPTED, CREATED, OK = 202, 201, 200
@@ -79,7 +80,8 @@ def request_of(entry: Entry) -> Request:
 @cache
 def endpoints() -> dict[str, tuple[str, str]]:
     """The method and path of each event that a call of the API leaves."""
-    found: dict[str, tuple[str, str]] = {str(event): call for event, call in PLAIN.items()}
+    plain = {**PLAIN, **PLAIN_READS}
+    found: dict[str, tuple[str, str]] = {str(event): call for event, call in plain.items()}
     for path, view in _routes(get_resolver().url_patterns):
         for method, event in getattr(view, "audit_events", {}).items():
             found.setdefault(str(event), (method, f"/{path}"))

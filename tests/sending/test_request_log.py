@@ -95,6 +95,7 @@ def test_the_routes_say_which_call_an_event_is() -> None:
     found = request_log.endpoints()
     assert found["email.canceled"] == ("POST", "/emails/<uuid:email_id>/cancel")
     assert found["email_batch.submitted"] == ("POST", "/emails/batch")
+    assert found["email.listed"] == ("GET", "/emails")
 
 
 def test_the_console_shows_a_request_as_a_command(cast: Cast, token: str) -> None:
