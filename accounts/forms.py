@@ -48,23 +48,27 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at r
         widgets = {"name": forms.TextInput(attrs={"autocomplete": "name"})}
 
 
-class InviteForm(forms.Form):
-    """Offers only the roles that the inviter may give."""
+class RoleForm(forms.Form):
+    """Offers only the roles that the person in front of it may give."""
 
-    email = forms.EmailField(
-        label="E-mail", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "off"})
-    )
     role = forms.ChoiceField(label="Role", widget=forms.RadioSelect)
 
-    def __init__(self, *args: Any, inviter: Membership, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, giver: Membership, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         role = self.fields["role"]
         assert isinstance(role, forms.ChoiceField)
         role.choices = [
             (one.value, f"{one.value.title()}: {SUMMARIES[one]}")
             for one in Role
-            if inviter.can_give(one)
+            if giver.can_give(one)
         ]
+
+
+class InviteForm(RoleForm):
+    email = forms.EmailField(
+        label="E-mail", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "off"})
+    )
+    field_order = ("email", "role")
 
     def clean_email(self) -> str:
         email = str(self.cleaned_data["email"])

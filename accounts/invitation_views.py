@@ -32,7 +32,7 @@ SECTION = "people"
 def invite(http_request: HttpRequest) -> HttpResponse:
     request = cast(ConsoleRequest, http_request)
     assert request.membership is not None
-    form = InviteForm(request.POST or None, inviter=request.membership)
+    form = InviteForm(request.POST or None, giver=request.membership)
     if request.method == "POST" and form.is_valid() and _invited(request, form):
         return redirect("console_people")
     return render(request, "accounts/invite.html", {"section": SECTION, "form": form})

@@ -2,7 +2,7 @@ from allauth.account import views as account_views
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from accounts import invitation_views, views
+from accounts import invitation_views, member_views, views
 
 # allauth's pages, one by one: what is not named here does not exist.
 sign_in_urlpatterns = [
@@ -43,6 +43,12 @@ console_urlpatterns = [
         "console/people/invitations/<uuid:invitation_id>/withdraw",
         invitation_views.withdraw_invitation,
         name="console_withdraw_invitation",
+    ),
+    path("console/people/<uuid:membership_id>", member_views.change_role, name="console_member"),
+    path(
+        "console/people/<uuid:membership_id>/remove",
+        member_views.remove,
+        name="console_remove_member",
     ),
     path("console/profile", views.profile, name="console_profile"),
     path("console/switch-account", views.switch_account, name="console_switch_account"),

@@ -37,9 +37,7 @@ def people(request: ConsoleRequest) -> HttpResponse:
         "accounts/people.html",
         {
             "section": "people",
-            "members": Membership.objects.filter(account=request.account)
-            .select_related("user")
-            .order_by("pk"),
+            "members": _members(request),
             "invitations": request.account.invitations.standing(timezone.now())
             .select_related("invited_by")
             .order_by("-pk"),
@@ -48,6 +46,13 @@ def people(request: ConsoleRequest) -> HttpResponse:
             "summaries": [(role, SUMMARIES[role]) for role in Role],
         },
     )
+
+
+def _members(request: ConsoleRequest) -> list[tuple[Membership, bool]]:
+    """Each member, and whether the person in front of the page may change them."""
+    assert request.membership is not None
+    found = Membership.objects.filter(account=request.account).select_related("user")
+    return [(one, request.membership.can_give(Role(one.role))) for one in found.order_by("pk")]
 
 
 @login_required

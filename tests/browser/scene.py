@@ -80,6 +80,7 @@ class Scene:
     event_id: UUID
     unsubscribe_path: str
     invitation_path: str
+    membership_id: UUID
 
 
 def play(cast: Cast) -> Scene:
@@ -141,6 +142,7 @@ def play(cast: Cast) -> Scene:
         event_id=event_id,
         unsubscribe_path=_visit(cast.hive, sent[0]).unsubscribe(),
         invitation_path=_invitation(cast),
+        membership_id=cast.bob.membership.pk,
     )
 
 

@@ -89,6 +89,8 @@ AFTER_SIGN_IN = {
     "audit-streams": "/console/audit-log/streams",
     "people": "/console/people",
     "person-invite": "/console/people/invite",
+    "person": "/console/people/{membership_id}",
+    "person-remove": "/console/people/{membership_id}/remove",
     "invitation-of-another": "{invitation_path}",
     "profile": "/console/profile",
     "password": "/accounts/password/change/",
