@@ -19,8 +19,8 @@ from queensmtp.pagination import Cursor
 from queensmtp.requests import ApiRequest
 from queensmtp.scopes import PUBLIC, Scope
 from sending.audit import Event
+from sending.contents import Attachment
 from sending.email_api import get_email
-from sending.mime import Attachment
 from sending.models import Message
 from sending.serializers import content_of
 

@@ -14,7 +14,8 @@ from django.core.mail import EmailMessage as DjangoMessage
 
 from queensmtp.addresses import Mailbox
 from sending import mime
-from sending.mime import Content, EmittedHeadersDiffer
+from sending.contents import Content
+from sending.mime import EmittedHeadersDiffer
 
 HOSTILE = (
     "=?utf-8?q?x=0D=0ABcc:_victim@evil.example?=",

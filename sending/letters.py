@@ -13,8 +13,8 @@ from queensmtp.addresses import Mailbox
 from queensmtp.crypto import CannotDecrypt
 from queensmtp.errors import PermanentFailure, TemporaryFailure
 from sending import dkim, mime, personal
+from sending.contents import Content
 from sending.links import Linker, Place
-from sending.mime import Content
 from sending.models import Message
 from sending.personal import Wishes
 from sending.queue import Claimed

@@ -24,10 +24,10 @@ from sending import (
     suppressed,
     transports,
 )
+from sending.contents import Content
 from sending.courier import Outcome, Proof
 from sending.key_ring import KeyRing as KeyRing
 from sending.letters import Headers, Letter
-from sending.mime import Content
 from sending.models import Message
 from sending.queue import Claimed
 from sending.smtp_client import Deadline

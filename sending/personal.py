@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from sending.contents import Content
 from sending.links import TARGET_AT_MOST, Linker
-from sending.mime import Content
 
 # Written into a text or HTML body of a marketing mail by its author.
 PLACEHOLDER = "{{{UNSUBSCRIBE_URL}}}"

@@ -13,9 +13,9 @@ from email import message_from_bytes, policy
 from email.message import Message
 
 from queensmtp.addresses import AddressRefused, Mailbox
-from sending import header_text, mime, submissions
+from sending import content_rules, header_text, media_types, mime, submissions
+from sending.contents import Attachment
 from sending.header_text import UnreadableHeader
-from sending.mime import Attachment
 from sending.submissions import Submission
 
 # Counted before the parser sees them: thousands of nested parts exhaust its recursion.
@@ -160,7 +160,7 @@ def _custom(fields: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
             text = header_text.decoded(value)
         except UnreadableHeader:
             continue
-        if name.lower() not in seen and not mime.validate_headers({name: text}):
+        if name.lower() not in seen and not content_rules.validate_headers({name: text}):
             seen.add(name.lower())
             yield name, text
 
@@ -168,7 +168,7 @@ def _custom(fields: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 def _note_problems(mail: ReceivedMail) -> None:
     assert mail.sender is not None
     content = mail.content(message_id="", date=mime.EPOCH)
-    mail.problems.extend(mime.validate_content(content))
+    mail.problems.extend(content_rules.validate_content(content))
 
 
 # The body
@@ -234,7 +234,7 @@ def _content_type(part: Message) -> str:
         if isinstance(value := part.get_param(name), str) and '"' not in value
     ]
     given = part.get_content_type() + "".join(parameters)
-    return given if mime.read_content_type(given) else "application/octet-stream"
+    return given if media_types.read(given) else "application/octet-stream"
 
 
 def _data(part: Message) -> bytes:

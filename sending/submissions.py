@@ -17,8 +17,8 @@ import orjson
 from queensmtp import addresses
 from queensmtp.addresses import AddressRefused, Mailbox
 from queensmtp.errors import FieldError, MissingField, ValidationFailed
-from sending import mime, moments, submitted_files
-from sending.mime import Attachment, Content
+from sending import content_rules, moments, submitted_files
+from sending.contents import Attachment, Content
 from sending.moments import MomentRefused
 
 TAGS_MAXIMUM = 50
@@ -225,7 +225,7 @@ def _read_content(body: Mapping[str, Any], submission: Submission) -> None:
     if submission.sender is not None:
         moment = datetime(2000, 1, 1)  # noqa: DTZ001 - only the content is looked at
         content = submission.content(message_id="", date=moment)
-        submission.problems.extend(mime.validate_content(content))
+        submission.problems.extend(content_rules.validate_content(content))
 
 
 def _sender(body: Mapping[str, Any], submission: Submission) -> Mailbox | None:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from queensmtp.errors import FieldError
-from sending.mime import Attachment
+from sending.contents import Attachment
 
 ATTACHMENTS_MAXIMUM = 100
 

@@ -18,7 +18,7 @@ from queensmtp import addresses
 from queensmtp.errors import ValidationFailed
 from queensmtp.tenancy import tenant
 from sending import dkim, mime, parcels
-from sending.mime import Content
+from sending.contents import Content
 from tests.conftest import generate_once
 from tests.domains.test_checks import check, fresh, notices
 from tests.domains.test_domains_api import answer

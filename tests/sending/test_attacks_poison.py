@@ -17,6 +17,7 @@ from django.utils import timezone
 from queensmtp.tenancy import tenant
 from sending import actions, backoff, courier, mime, transports
 from sending.backoff import Schedule
+from sending.contents import Content
 from sending.models import Recipient
 from sending.routes import Route
 from sending.transports import DirectMx
@@ -120,7 +121,7 @@ def poisoned(kind: str, sink: SmtpSink, monkeypatch: pytest.MonkeyPatch) -> Iter
         monkeypatch.setattr(transports, "configured", lambda: ByDomain(To(sink.port), ways))
         build = mime.build
 
-        def raises_for_poison(content: mime.Content) -> bytes:
+        def raises_for_poison(content: Content) -> bytes:
             if kind == "a renderer that raises" and content.subject == "poison":
                 raise RecursionError
             return build(content)

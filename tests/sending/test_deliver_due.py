@@ -14,6 +14,7 @@ from queensmtp import crypto
 from queensmtp.actors import system_actor
 from queensmtp.tenancy import tenant
 from sending import actions, courier, mime, queue, serializers, transports
+from sending.contents import Content
 from sending.models import DeliveryEvent, Message, Recipient
 from sending.routes import Route
 from tests.factories.cast import Cast, make_domain
@@ -249,7 +250,7 @@ def test_a_message_that_cannot_be_built_stops_no_other(
 ) -> None:
     build = mime.build
 
-    def breaks_for_poison(content: mime.Content) -> bytes:
+    def breaks_for_poison(content: Content) -> bytes:
         if content.subject == "poison":
             raise RecursionError
         return build(content)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from queensmtp import addresses
 from queensmtp.addresses import AddressRefused, Mailbox
 from queensmtp.errors import FieldError
-from sending import mime
-from sending.mime import Attachment, Content, EmittedHeadersDiffer
+from sending import content_rules, media_types, mime
+from sending.contents import Attachment, Content
+from sending.mime import EmittedHeadersDiffer
 
 ALICE = addresses.parse("Alice <alice@hive.example>")
 BOB = addresses.parse("bob@apiary.example")
@@ -163,9 +164,9 @@ def test_an_encoded_word_as_a_name_is_literal_text_too() -> None:
 
 @pytest.mark.parametrize("hidden", ["a\r\nBcc: b@evil.example", "a\nb", "a\rb", "a\0b", "a\x1bb"])
 def test_a_line_break_in_a_value_is_a_problem(hidden: str) -> None:
-    assert codes(mime.validate_headers({"X-A": hidden})) == ["control_character"]
-    assert codes(mime.validate_content(content(subject=hidden))) == ["control_character"]
-    assert codes(mime.validate_headers({hidden: "a"})) == ["invalid_header_name"]
+    assert codes(content_rules.validate_headers({"X-A": hidden})) == ["control_character"]
+    assert codes(content_rules.validate_content(content(subject=hidden))) == ["control_character"]
+    assert codes(content_rules.validate_headers({hidden: "a"})) == ["invalid_header_name"]
 
 
 @pytest.mark.parametrize("smuggled", ["a\r\nBcc: b@evil.example", "a\n b", "a\r\n\r\nb"])
@@ -201,12 +202,12 @@ def test_check_emitted_sees_a_line_that_smtp_forbids(body: bytes) -> None:
     ],
 )
 def test_a_header_that_is_not_the_callers_is_refused(name: str) -> None:
-    assert codes(mime.validate_headers({name: "x"})) == ["header_not_allowed"]
+    assert codes(content_rules.validate_headers({name: "x"})) == ["header_not_allowed"]
 
 
 @pytest.mark.parametrize("name", ["", " ", "X A", "X-A:", "X-Ä", "x" * 200, "X-\u200b", "1"])
 def test_what_is_no_header_name_is_refused(name: str) -> None:
-    (problem,) = mime.validate_headers({name: "x"})
+    (problem,) = content_rules.validate_headers({name: "x"})
     assert problem.code == "invalid_header_name"
     assert problem.field.isascii()
     assert len(problem.field) < 100
@@ -216,16 +217,16 @@ def test_what_is_no_header_name_is_refused(name: str) -> None:
     "name", ["X-Entity-Ref-ID", "List-Unsubscribe", "List-Unsubscribe-Post", "In-Reply-To"]
 )
 def test_a_harmless_header_is_taken(name: str) -> None:
-    assert mime.validate_headers({name: "x"}) == []
+    assert content_rules.validate_headers({name: "x"}) == []
 
 
 def test_headers_are_bounded_in_number_and_size_and_named_once() -> None:
-    assert codes(mime.validate_headers({f"X-{n}": "" for n in range(10_000)})) == [
+    assert codes(content_rules.validate_headers({f"X-{n}": "" for n in range(10_000)})) == [
         "too_many_headers"
     ]
-    assert codes(mime.validate_headers({"X-A": "a " * 500_000})) == ["too_long"]
-    assert codes(mime.validate_headers({"X-A": "a" * 1_000})) == ["too_long"]
-    assert codes(mime.validate_headers({"X-A": "1", "x-a": "2"})) == ["duplicate_header"]
+    assert codes(content_rules.validate_headers({"X-A": "a " * 500_000})) == ["too_long"]
+    assert codes(content_rules.validate_headers({"X-A": "a" * 1_000})) == ["too_long"]
+    assert codes(content_rules.validate_headers({"X-A": "1", "x-a": "2"})) == ["duplicate_header"]
 
 
 def test_a_long_unsubscribe_address_stands_whole() -> None:
@@ -239,7 +240,7 @@ def test_a_long_unsubscribe_address_stands_whole() -> None:
 
 @pytest.mark.parametrize("broken", ["a\0b", "a\ud800b"])
 def test_a_body_that_is_no_text_is_a_problem(broken: str) -> None:
-    problems = mime.validate_content(content(text=broken, html=broken))
+    problems = content_rules.validate_content(content(text=broken, html=broken))
     assert [problem.field for problem in problems] == ["text", "html"]
 
 
@@ -273,17 +274,17 @@ def test_a_filename_comes_back_as_it_was(filename: str) -> None:
     ],
 )
 def test_a_broken_attachment_is_a_problem(attachment: Attachment, code: str) -> None:
-    problems = mime.validate_content(content(attachments=(attachment,)))
+    problems = content_rules.validate_content(content(attachments=(attachment,)))
     assert codes(problems) == [code]
     assert problems[0].field.startswith("attachments[0].")
 
 
 def test_parameters_of_a_content_type_are_kept_when_they_mean_something() -> None:
-    assert mime.read_content_type('Text/Calendar; method=REQUEST; charset="utf-8"; name=x') == (
+    assert media_types.read('Text/Calendar; method=REQUEST; charset="utf-8"; name=x') == (
         "text/calendar",
         {"method": "REQUEST", "charset": "utf-8"},
     )
-    assert mime.read_content_type("message/rfc822") == ("application/octet-stream", {})
+    assert media_types.read("message/rfc822") == ("application/octet-stream", {})
 
 
 # Properties
@@ -299,7 +300,7 @@ ONE_LINE = st.text(
 @given(subject=ONE_LINE, value=ONE_LINE)
 def test_any_line_of_text_comes_back_as_it_was(subject: str, value: str) -> None:
     candidate = content(subject=subject, headers=(("X-Any", value),))
-    if mime.validate_content(candidate):
+    if content_rules.validate_content(candidate):
         return
     message = mime.build(candidate)
     assert parsed(message)["Subject"] == subject

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from queensmtp import addresses
 from queensmtp.ids import new_id
-from sending import links, mime, personal
+from sending import content_rules, links, mime, personal
+from sending.contents import Content
 from sending.links import Linker, Place
-from sending.mime import Content
 from sending.personal import Wishes
 
 KEYS = [(1, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")]
@@ -116,7 +116,7 @@ def test_marketing_mail_carries_a_one_click_unsubscribe() -> None:
     )
     assert made.text == f"Leave: {url}"
     assert made.html == f'<a href="{url}">Leave</a>'
-    assert mime.validate_content(made) == []
+    assert content_rules.validate_content(made) == []
     assert f"List-Unsubscribe: <{url}>\r\n".encode() in mime.build(made)
 
 
