@@ -1,6 +1,6 @@
 from django.urls import path
 
-from domains import api, key_api, sender_api, sender_views, views
+from domains import api, key_api, sender_api, sender_views, tracking_hosts, views
 
 api_urlpatterns = [
     path("api-keys", key_api.ResendKeys.as_view()),
@@ -12,6 +12,9 @@ api_urlpatterns = [
     path("sender-ids", sender_api.Senders.as_view()),
     path("sender-ids/<uuid:sender_id>", sender_api.OneSender.as_view()),
 ]
+
+# For a proxy that gets certificates by itself; it carries no key.
+public_urlpatterns = [path("tracking-hosts", tracking_hosts.ask)]
 
 console_urlpatterns = [
     path("console/domains", views.domain_list, name="domain_list"),

@@ -48,6 +48,7 @@ urlpatterns = [
     path("docs/api", api_reference.page, name="docs_api"),
     path("docs/<path:name>", docs_views.page, name="docs_page"),
     *sending.link_urlpatterns,
+    *domains.public_urlpatterns,
     *console_urlpatterns,
 ]
 

@@ -18,6 +18,7 @@ DEFINER_FUNCTIONS = {
     "auditlog_erase": "retention",
     "auditlog_prune": "retention",
     "ensure_partitions": "owner",
+    "is_tracking_host": "lookup",
     "memberships_of": "lookup",
 }
 

@@ -178,3 +178,45 @@ def test_the_operator_lists_the_names_that_need_a_certificate(cast: Cast) -> Non
     with as_role("worker"):
         call_command("tracking_hosts", stdout=out)
     assert out.getvalue() == f"{HOST}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        (HOST, 200),
+        (HOST.upper(), 200),
+        ("other.hive.example", 404),
+        ("hive.example", 404),
+        ("links.wasp.example", 404),
+        (f"x.{HOST}", 404),
+        (".hive.example", 404),
+        ("", 404),
+        ("a" * 300, 404),
+        ("a\0b", 404),
+        ("%' OR true --", 404),
+    ],
+)
+def test_a_proxy_asks_before_it_gets_a_certificate(cast: Cast, name: str, status: int) -> None:
+    make_domain(cast.hive, "hive.example")
+    make_domain(cast.wasp, "wasp.example")
+    with_tracking_host(cast)
+    assert Client().get("/tracking-hosts", {"domain": name}, secure=True).status_code == status
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"findings": {"tracking:links": Finding(TEMPORARY_FAILURE).to_json()}},
+        {"findings": {}},
+        {"can_send": False, "status": "failed"},
+    ],
+    ids=["gone", "unseen", "stopped"],
+)
+def test_no_certificate_is_got_for_a_host_that_is_not_verified(
+    cast: Cast, change: dict[str, Any]
+) -> None:
+    make_domain(cast.hive, "hive.example")
+    with_tracking_host(cast)
+    with tenant(cast.hive.pk):
+        Domain.objects.update(**change)
+    assert Client().get("/tracking-hosts", {"domain": HOST}, secure=True).status_code == 404
