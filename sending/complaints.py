@@ -69,16 +69,25 @@ def _find_recipient(mail: Message, part: Message | None, keys: Keys) -> UUID | N
 
 def _returned(mail: Message) -> Iterator[Message]:
     """The headers of what came back: of a whole message, or only they."""
-    for part in (mail, *reports.parts(mail)):
+    for part in reports.all_parts(mail):
         kind, payload = part.get_content_type(), part.get_payload()
         if kind == RETURNED_MESSAGE and isinstance(payload, list):
-            yield from (one for one in payload[:1] if isinstance(one, Message))
+            yield from (_decoded(one, part) for one in payload[:1] if isinstance(one, Message))
         elif kind == RETURNED_HEADERS:
-            yield _headers_in(part)
+            yield _message_in(part.get_payload(decode=True))
 
 
-def _headers_in(part: Message) -> Message:
-    data = part.get_payload(decode=True)
+def _decoded(message: Message, part: Message) -> Message:
+    """Some encode it, which RFC 2046 5.2.1 forbids: then what was parsed is the encoding."""
+    if str(part.get("Content-Transfer-Encoding", "")).strip().lower() != "base64":
+        return message
+    body = Message()
+    body["Content-Transfer-Encoding"] = "base64"
+    body.set_payload(message.get_payload())
+    return _message_in(body.get_payload(decode=True))
+
+
+def _message_in(data: object) -> Message:
     return (reports.opened(data) if isinstance(data, bytes) else None) or Message()
 
 

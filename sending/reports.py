@@ -68,13 +68,10 @@ def opened(content: bytes) -> Message | None:
 
 
 def formal_part(mail: Message) -> Message | None:
-    """The part of a report that is for programs; None in a mail that has none.
-
-    Some gateways put the whole report into one part of another mail.
-    """
-    for whole in (mail, *parts(mail)):
-        if whole.get_content_type() == "multipart/report":
-            for part in parts(whole):
+    """The part of a report that is for programs; None in a mail that has none."""
+    for report in (mail, *parts(mail)):
+        if report.get_content_type() == "multipart/report":
+            for part in parts(report):
                 if _is_for_programs(part):
                     return part
     return None
@@ -100,6 +97,15 @@ def parts(mail: Message) -> Iterator[Message]:
     for part in payload if isinstance(payload, list) else []:
         if isinstance(part, Message):
             yield part
+
+
+def all_parts(mail: Message) -> Iterator[Message]:
+    """The mail, its parts, and those of a report that a gateway put into one of them."""
+    yield mail
+    for part in parts(mail):
+        yield part
+        if part.get_content_type() == "multipart/report":
+            yield from parts(part)
 
 
 def feedback_fields(part: Message) -> Message:

@@ -1,13 +1,17 @@
 """Complaints at the one address that providers know: who is believed, and about whom."""
 
+import base64
 import re
 import smtplib
 
 import pytest
 from django.conf import settings
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from queensmtp.tenancy import tenant
-from sending import actions, feedback_ids, return_paths, return_port
+from sending import actions, complaints, feedback_ids, reports, return_paths, return_port
 from sending.models import Recipient
 from tests.factories.cast import Cast, make_domain
 from tests.factories.emails import make_email
@@ -98,6 +102,20 @@ def test_a_report_with_headers_only_is_read(cast: Cast) -> None:
     assert report(content) == return_port.TAKEN
 
 
+def test_a_report_that_a_gateway_wrapped_is_read(cast: Cast) -> None:
+    recipient = delivered(cast)
+    wrapped = b"Content-Type: multipart/mixed; boundary=out\r\n\r\n--out\r\n"
+    inner = abuse_report(returned=copy_for(recipient))
+    assert report(wrapped + inner + b"\r\n--out--\r\n") == return_port.TAKEN
+
+
+def test_a_message_in_base64_is_read(cast: Cast) -> None:
+    recipient = delivered(cast)
+    encoded = base64.encodebytes(copy_for(recipient).encode()).decode()
+    kind = "message/rfc822\nContent-Transfer-Encoding: base64"
+    assert report(abuse_report(returned=encoded, kind=kind)) == return_port.TAKEN
+
+
 def test_a_message_as_an_attachment_is_a_complaint(cast: Cast) -> None:
     recipient = delivered(cast)
     content = attached(copy_for(recipient))
@@ -160,3 +178,12 @@ def test_the_address_is_known_in_any_case_and_alone(cast: Cast, listener: int) -
         client.rset()
         client.mail(PROVIDER)
         assert client.rcpt("fbl@elsewhere.example")[0] == 550
+
+
+@given(st.binary(max_size=300), st.integers(0, 1_500), st.booleans())
+@hypothesis_settings(max_examples=150, deadline=None)
+def test_damage_does_not_make_it_fail(noise: bytes, at: int, is_report: bool) -> None:
+    content = abuse_report() if is_report else attached("Subject: Hello\n\nHi\n")
+    mail = reports.opened(content[:at] + noise + content[at + len(noise) :])
+    if mail is not None:
+        assert complaints.read(mail, sender=PROVIDER, keys=settings.LINK_KEYS) is None
