@@ -1,7 +1,7 @@
 """Contents go when their time is over, or with a person; every proof stays."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -85,44 +85,60 @@ def kept(account_id: UUID = HIVE) -> set[UUID]:
         return set(Entry.objects.values_list("id", flat=True))
 
 
+@dataclass(frozen=True)
+class Given:
+    """What somebody was given before anything went: a signed head, and the proof of one entry."""
+
+    note: str
+    leaf: Leaf
+    proof: proofs.InclusionProof
+
+    def still_holds(self) -> bool:
+        """Whether it verifies by itself, and today's head continues what it was signed for."""
+        assert self.proof.leaf_data is not None
+        signed = checkpoints.verify(
+            self.note, origin=actions.origin(HIVE), public_keys=log_keys.public_keys()
+        )
+        with tenant(HIVE):
+            newest = proofs.latest_checkpoint(HIVE)
+            path = proofs.consistency_proof(HIVE, first=signed.size, second=newest.size)
+        is_included = merkle.verify_inclusion(
+            leaf=merkle.leaf_hash(self.proof.leaf_data),
+            index=self.proof.leaf_index,
+            size=signed.size,
+            proof=self.proof.hashes,
+            root=signed.root,
+        )
+        return is_included and merkle.verify_consistency(
+            first=signed.size,
+            second=newest.size,
+            proof=path.hashes,
+            first_root=signed.root,
+            second_root=bytes(newest.root),
+        )
+
+
+def give(entry_id: UUID) -> Given:
+    with tenant(HIVE):
+        leaf = Leaf.objects.get(entry_id=entry_id)
+        note = proofs.latest_checkpoint(HIVE).note
+        return Given(note, leaf, proofs.inclusion_proof(HIVE, leaf=leaf))
+
+
 def test_contents_go_after_their_days_and_the_root_does_not_move() -> None:
     old, young = record_at(timedelta(days=91)), record_at(timedelta(days=89))
     seal()
-    with tenant(HIVE):
-        head = proofs.latest_checkpoint(HIVE)
-        leaf = Leaf.objects.get(entry_id=old)
-        receipt = proofs.inclusion_proof(HIVE, leaf=leaf)
+    given = give(old)
     assert prune() == 1
     assert prune() == 0
     assert old not in kept() and young in kept()
     seal()
     with tenant(HIVE):
-        after = proofs.inclusion_proof(HIVE, leaf=leaf, size=head.size)
-        consistency = proofs.consistency_proof(
-            HIVE, first=head.size, second=proofs.latest_checkpoint(HIVE).size
-        )
-        newest = proofs.latest_checkpoint(HIVE)
+        after = proofs.inclusion_proof(HIVE, leaf=given.leaf, size=given.proof.size)
         assert verification.verify(HIVE) == []
     assert after.leaf_data is None
-    assert (after.hashes, after.leaf_hash) == (receipt.hashes, receipt.leaf_hash)
-    signed = checkpoints.verify(
-        head.note, origin=actions.origin(HIVE), public_keys=log_keys.public_keys()
-    )
-    assert receipt.leaf_data is not None
-    assert merkle.verify_inclusion(
-        leaf=merkle.leaf_hash(receipt.leaf_data),
-        index=receipt.leaf_index,
-        size=signed.size,
-        proof=receipt.hashes,
-        root=signed.root,
-    )
-    assert merkle.verify_consistency(
-        first=head.size,
-        second=newest.size,
-        proof=consistency.hashes,
-        first_root=bytes(head.root),
-        second_root=bytes(newest.root),
-    )
+    assert (after.hashes, after.leaf_hash) == (given.proof.hashes, given.proof.leaf_hash)
+    assert given.still_holds()
 
 
 def test_that_something_went_is_in_the_log() -> None:
@@ -453,10 +469,7 @@ def test_a_plan_back_and_forth_leaves_every_proof_valid() -> None:
     trust_the_clock()
     old, young = record_at(timedelta(days=150)), record_at(timedelta(days=10))
     seal()
-    with tenant(HIVE):
-        head = proofs.latest_checkpoint(HIVE)
-        leaf = Leaf.objects.get(entry_id=old)
-        receipt = proofs.inclusion_proof(HIVE, leaf=leaf)
+    given = give(old)
     assert prune() == 1
     assert follow(365) is Step.RAISED
     middle = record_at(timedelta(days=120))
@@ -471,23 +484,7 @@ def test_a_plan_back_and_forth_leaves_every_proof_valid() -> None:
     assert not {old, middle} & kept() and young in kept()
     with tenant(HIVE):
         assert verification.verify(HIVE) == []
-        newest = proofs.latest_checkpoint(HIVE)
-        consistency = proofs.consistency_proof(HIVE, first=head.size, second=newest.size)
-    assert receipt.leaf_data is not None
-    assert merkle.verify_inclusion(
-        leaf=merkle.leaf_hash(receipt.leaf_data),
-        index=receipt.leaf_index,
-        size=head.size,
-        proof=receipt.hashes,
-        root=bytes(head.root),
-    )
-    assert merkle.verify_consistency(
-        first=head.size,
-        second=newest.size,
-        proof=consistency.hashes,
-        first_root=bytes(head.root),
-        second_root=bytes(newest.root),
-    )
+    assert given.still_holds()
 
 
 def test_days_do_not_fall_by_a_clock_that_jumped() -> None:
