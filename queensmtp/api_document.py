@@ -25,6 +25,7 @@ from queensmtp.operations import JSON, Operation
 from queensmtp.requests import ApiRequest
 from queensmtp.scopes import PUBLIC
 from queensmtp.shapes import schema_of
+from sending.errors import DailyQuotaExceeded, MonthlyQuotaExceeded
 from sending.openapi import OPERATIONS as OF_SENDING
 from webhooks.catalogue import CATALOGUE, EventType
 from webhooks.openapi import OPERATIONS as OF_WEBHOOKS
@@ -71,6 +72,7 @@ BY_STATUS: Mapping[int, tuple[type[ApiError], ...]] = {
     413: (errors.PayloadTooLarge,),
     415: (errors.UnsupportedMediaType,),
     422: (errors.ValidationFailed, errors.MissingField),
+    429: (DailyQuotaExceeded, MonthlyQuotaExceeded),
 }
 
 

@@ -103,7 +103,7 @@ OPERATIONS = {
         answer={"id": ID},
         status=202,
         headers=IDEMPOTENCY,
-        errors=(403, 409),
+        errors=(403, 409, 429),
     ),
     "POST /v1/emails/batch": Operation(
         summary="Send up to 100 e-mails",
@@ -117,7 +117,7 @@ OPERATIONS = {
             **IDEMPOTENCY,
             "x-batch-validation": "`strict` (all or nothing, the default) or `permissive`.",
         },
-        errors=(403, 409),
+        errors=(403, 409, 429),
     ),
     "GET /v1/emails": Operation(
         summary="List e-mails, newest first",

@@ -54,7 +54,7 @@ def of_account(account: Account, *, now: datetime | None = None) -> list[Use]:
 
 
 def limited(account: Account, *, now: datetime | None = None) -> list[Use]:
-    """Only what has a limit, which costs no counting of messages."""
+    """Only what has a limit, the day first; that costs no counting of messages."""
     today = (now or timezone.now()).astimezone(UTC).date()
     bound = quotas.of_account(account.pk, account.plan)
     if not bound:
@@ -63,7 +63,7 @@ def limited(account: Account, *, now: datetime | None = None) -> list[Use]:
     return [
         Use(one.period, count, one.allowed, one.period.ends_at(today))
         for one, count in zip(bound, used, strict=True)
-    ]
+    ][::-1]
 
 
 def of_keys(account_id: UUID, *, now: datetime | None = None) -> list[KeyUse]:

@@ -49,6 +49,8 @@ def main() -> int:
 def campaign(clone: Clone, given: argparse.Namespace, chance: random.Random) -> list[str]:
     demo, name = read_demo_env(clone), f"chaos{time.time_ns()}"
     ledger = Ledger(clone.checkout.var / "chaos-ledger.jsonl")
+    sender = Sender(demo, ledger, name=name)
+    limited_key = sender.take_turns_with_a_limited_key(name)
     killer = Killer(clone.checkout, chance=chance)
     began, is_over = time.monotonic(), threading.Event()
     killing = threading.Thread(
@@ -57,7 +59,7 @@ def campaign(clone: Clone, given: argparse.Namespace, chance: random.Random) -> 
     )
     killing.start()
     try:
-        Sender(demo, ledger, name=name).send_all(
+        sender.send_all(
             given.messages, per_second=given.per_second, on_progress=progress(given.messages)
         )
     finally:
@@ -70,10 +72,12 @@ def campaign(clone: Clone, given: argparse.Namespace, chance: random.Random) -> 
     )
     database = database_of(clone)
     wait_until_drained(database, name)
-    found = verdict.facts(database, Path(demo["QUEENSMTP_INBOX_DIR"]), name)
+    inbox = Path(demo["QUEENSMTP_INBOX_DIR"])
+    found = verdict.facts(database, inbox, name, limited_key=limited_key)
     told(
         f"in the inbox {sum(found.copies.values())} copies of {len(found.copies)} messages; "
-        f"{found.duplicates} duplicates, {found.in_doubt_count} in doubt"
+        f"{found.duplicates} duplicates, {found.in_doubt_count} in doubt; "
+        f"{found.counted} counted against a quota"
     )
     return verdict.broken(ledger.accepted, found)
 

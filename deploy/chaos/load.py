@@ -32,6 +32,21 @@ class Sender:
         self._url = urlsplit(demo["QUEENSMTP_URL"])
         self._trusted = ssl.create_default_context(cafile=demo["QUEENSMTP_CA"])
         self._of_thread = threading.local()
+        self._keys = [demo["QUEENSMTP_API_KEY"]]
+
+    def take_turns_with_a_limited_key(self, name: str) -> str:
+        """Send every second message with a key that has a quota; its id."""
+        wanted = {
+            "name": name,
+            "environment": "production",
+            "scopes": ["email:send"],
+            "daily_quota": 1_000_000,
+        }
+        status, answer = self._call("keys", wanted, {}, key=self._keys[0])
+        if status != HTTPStatus.CREATED:
+            raise Refused(f"no key was made: {status} {answer}")
+        self._keys.append(answer["token"])
+        return answer["id"]
 
     def send_all(
         self, count: int, *, per_second: float, on_progress: Callable[[int], None]
@@ -65,22 +80,28 @@ class Sender:
         raise Refused(f"{key} was not accepted within {GIVE_UP_SECONDS:.0f} s")
 
     def _post(self, key: str, number: int) -> tuple[int, dict[str, str]]:
-        connection = getattr(self._of_thread, "connection", None)
-        if connection is None:
-            connection = self._of_thread.connection = http.client.HTTPSConnection(
-                self._url.netloc, timeout=TIMEOUT_SECONDS, context=self._trusted
-            )
         message = {
             "from": self._demo["QUEENSMTP_FROM"],
             "to": f"to-{number}@example.com",
             "subject": key,
             "text": "x" * 1_000,
         }
-        headers = {
-            "Authorization": f"Bearer {self._demo['QUEENSMTP_API_KEY']}",
+        api_key = self._keys[number % len(self._keys)]
+        return self._call("emails", message, {"Idempotency-Key": key}, key=api_key)
+
+    def _call(
+        self, path: str, body: object, headers: Mapping[str, str], *, key: str
+    ) -> tuple[int, dict[str, str]]:
+        connection = getattr(self._of_thread, "connection", None)
+        if connection is None:
+            connection = self._of_thread.connection = http.client.HTTPSConnection(
+                self._url.netloc, timeout=TIMEOUT_SECONDS, context=self._trusted
+            )
+        sent = {
+            "Authorization": f"Bearer {key}",
             "Content-Type": "application/json",
-            "Idempotency-Key": key,
+            **headers,
         }
-        connection.request("POST", f"{self._url.path}/emails", json.dumps(message), headers)
+        connection.request("POST", f"{self._url.path}/{path}", json.dumps(body), sent)
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())

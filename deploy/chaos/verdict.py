@@ -20,6 +20,9 @@ class Facts:
     in_doubt_count: int
     submitted: Mapping[str, int]
     copies: Mapping[str, int]
+    # Messages of the key with a quota, and what its counters say.
+    of_limited_key: int
+    counted: int
 
     @property
     def duplicates(self) -> int:
@@ -32,7 +35,7 @@ def waiting_of(database: str, name: str) -> int:
         return int(_one(connection, _RECIPIENTS.format(f"r.state NOT IN {FINAL}"), name))
 
 
-def facts(database: str, inbox: Path, name: str) -> Facts:
+def facts(database: str, inbox: Path, name: str, *, limited_key: str) -> Facts:
     with psycopg.connect(database) as connection:
         stored: dict[str, str] = dict(
             connection.execute(
@@ -57,6 +60,8 @@ def facts(database: str, inbox: Path, name: str) -> Facts:
             ),
             submitted=dict(entries),
             copies=_copies(inbox, name),
+            of_limited_key=_count(connection, _OF_KEY, limited_key),
+            counted=_count(connection, _COUNTED, limited_key),
         )
 
 
@@ -78,9 +83,17 @@ def broken(accepted: Mapping[str, str], found: Facts) -> list[str]:
     wrong = [one for one in found.stored if found.submitted.get(one) != 1]
     if wrong:
         said.append(f"{len(wrong)} messages do not have exactly one audit entry: {wrong[:3]}")
+    if found.counted != found.of_limited_key:
+        said.append(
+            f"{found.counted} recipients are counted against a quota, but {found.of_limited_key} "
+            "were accepted"
+        )
     return said
 
 
+# Over midnight there are two counters. Each message has one recipient.
+_COUNTED = "SELECT COALESCE(sum(used), 0) FROM sending_quotacounter WHERE counter_id = %s"
+_OF_KEY = "SELECT count(*) FROM sending_message WHERE key_id = %s"
 _DOUBTS = "COALESCE(sum(r.in_doubt_count), 0)"
 _RECIPIENTS = (
     "SELECT count(*) FROM sending_recipient r JOIN sending_message m ON m.id = r.message_id"
@@ -92,6 +105,12 @@ def _one(connection: "psycopg.Connection[tuple[object, ...]]", sql: str, name: s
     row = connection.execute(sql.encode(), [f"{name}-%"]).fetchone()
     assert row is not None
     return str(row[0])
+
+
+def _count(connection: "psycopg.Connection[tuple[object, ...]]", sql: str, key_id: str) -> int:
+    row = connection.execute(sql.encode(), [key_id]).fetchone()
+    assert row is not None
+    return int(str(row[0]))
 
 
 def _copies(inbox: Path, name: str) -> Counter[str]:

@@ -8,6 +8,7 @@ from resend.exceptions import (
     InvalidApiKeyError,
     MissingApiKeyError,
     MissingRequiredFieldsError,
+    RateLimitError,
     ResendError,
     ValidationError,
 )
@@ -124,6 +125,25 @@ def test_errors_come_as_its_own_exceptions(hive: Cast, monkeypatch: pytest.Monke
     with pytest.raises(ResendError) as missing:
         emails.get("01a20033-91d9-76f4-a228-305a4756aa65")
     assert (missing.value.code, missing.value.message) == (404, "Email not found")
+
+
+def test_a_quota_that_is_used_up_comes_as_its_own_error(
+    hive: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resend, "api_key", make_key(hive.hive, daily_quota=1)[1])
+    emails.send(MAIL)
+
+    with pytest.raises(RateLimitError) as refused:
+        emails.send(MAIL)
+
+    assert (refused.value.code, refused.value.error_type) == (429, "daily_quota_exceeded")
+    assert int(refused.value.headers["Retry-After"]) > 0
+
+
+def test_reads_what_is_used(hive: Cast) -> None:
+    emails.send(MAIL)
+    used: Any = resend.Usage.get()
+    assert (used["emails"]["monthly"]["used"], used["emails"]["daily"]["limit"]) == (1, None)
 
 
 def test_a_bad_key_is_told_from_none(hive: Cast, monkeypatch: pytest.MonkeyPatch) -> None:

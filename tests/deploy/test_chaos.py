@@ -17,6 +17,8 @@ SOUND = Facts(
     in_doubt_count=0,
     submitted={"id-0": 1, "id-1": 1},
     copies={"run-0": 1, "run-1": 1},
+    of_limited_key=1,
+    counted=1,
 )
 
 
@@ -32,6 +34,8 @@ def test_a_sound_run_breaks_nothing() -> None:
         ({"waiting_count": 1}, "no end state"),
         ({"copies": {"run-0": 1}}, "not in the inbox"),
         ({"copies": {"run-0": 2, "run-1": 1}}, "1 duplicates"),
+        ({"counted": 2}, "2 recipients are counted against a quota, but 1"),
+        ({"counted": 0}, "0 recipients are counted"),
         ({"submitted": {"id-0": 1}}, "exactly one audit entry"),
         ({"submitted": {"id-0": 1, "id-1": 2}}, "exactly one audit entry"),
     ],

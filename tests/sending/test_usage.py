@@ -91,7 +91,7 @@ def test_the_first_page_shows_quotas_of_the_account_and_of_keys(client: Client, 
 
     page = text(get(alice, "/console"))
 
-    assert "2 of 5" in page and "40 %" in page
+    assert "2 of 5, 40&nbsp;%" in page
     assert "2 of 2" in page and "used up" in page
 
 
