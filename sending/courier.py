@@ -15,14 +15,14 @@ from functools import cache
 from django.conf import settings
 
 from queensmtp.errors import TemporaryFailure
-from sending import smtp_client
+from sending import smtp_dialing
+from sending.deadlines import Deadline
 from sending.replies import SmtpReply, Verdict
 from sending.routes import Route
 from sending.smtp_client import (
     Answers,
     Connection,
     ConnectionBroken,
-    Deadline,
     Envelope,
     Refused,
     TlsFailed,
@@ -162,7 +162,7 @@ class Courier:
             except ConnectionBroken:
                 # It was idle too long for the other side; nothing has been delivered.
                 pass
-        fresh = smtp_client.connect(route, ehlo_name=self.ehlo_name, deadline=deadline)
+        fresh = smtp_dialing.connect(route, ehlo_name=self.ehlo_name, deadline=deadline)
         return self._deliver_over(
             fresh, envelope, message, deadline, connect_seconds=fresh.connect_seconds
         )

@@ -26,11 +26,11 @@ from sending import (
 )
 from sending.contents import Content
 from sending.courier import Outcome, Proof
+from sending.deadlines import Deadline
 from sending.key_ring import KeyRing as KeyRing
 from sending.letters import Headers, Letter
 from sending.models import Message
 from sending.queue import Claimed
-from sending.smtp_client import Deadline
 from sending.states import State
 from sending.submissions import Sealed
 from sending.suppressed import Stops

@@ -8,16 +8,15 @@ import base64
 import select
 import socket
 import ssl
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from sending import replies
+from sending.deadlines import Deadline
 from sending.replies import Capabilities, GarbledReply, SmtpReply, Verdict
 from sending.routes import Route, Tls
 
-CONNECT_SECONDS = 10.0
 REPLY_SECONDS = 30.0
 # RFC 5321 4.5.3.2.6 allows ten minutes after the dot; the lease of a recipient is shorter.
 FINAL_REPLY_SECONDS = 60.0
@@ -61,26 +60,6 @@ class Answers:
     recipients: Sequence[SmtpReply]
     content: SmtpReply | None = None
     doubt: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """The end of the whole, of which every step takes at most its own time."""
-
-    at: float
-
-    @classmethod
-    def after(cls, seconds: float) -> "Deadline":
-        return cls(time.monotonic() + seconds)
-
-    def step(self, seconds: float) -> "Deadline":
-        return Deadline(min(self.at, time.monotonic() + seconds))
-
-    def remaining(self) -> float:
-        left = self.at - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("The remote server took too long.")
-        return left
 
 
 @lru_cache(maxsize=32)
@@ -288,53 +267,6 @@ class Connection:
             if not chunk:
                 raise ConnectionResetError("The remote server closed the connection.")
             self.received += chunk
-
-
-def connect(route: Route, *, ehlo_name: str, deadline: Deadline) -> Connection:
-    """A session with the first address of the route that answers.
-
-    Raises ConnectionBroken (TlsFailed) or Refused. Under opportunistic TLS a handshake that fails
-    is followed by plaintext on a new connection, as mail without TLS would have gone anyway.
-    """
-    try:
-        return _connect(route, ehlo_name, deadline)
-    except TlsFailed:
-        if route.tls is not Tls.OPPORTUNISTIC:
-            raise
-        return _connect(route, ehlo_name, deadline, without_tls=True)
-
-
-def _connect(
-    route: Route, ehlo_name: str, deadline: Deadline, *, without_tls: bool = False
-) -> Connection:
-    began = time.monotonic()
-    connection = Connection(route, _dial(route, deadline))
-    try:
-        starttls = route.tls is not Tls.IMPLICIT and not without_tls
-        connection.greet(ehlo_name, deadline, starttls=starttls)
-    except (OSError, GarbledReply) as problem:
-        connection.socket.close()
-        raise ConnectionBroken(str(problem)) from problem
-    except (ConnectionBroken, Refused):
-        connection.socket.close()
-        raise
-    connection.connect_seconds = time.monotonic() - began
-    return connection
-
-
-def _dial(route: Route, deadline: Deadline) -> socket.socket:
-    problem: OSError | None = None
-    for address in route.addresses or (route.host,):
-        try:
-            seconds = deadline.step(CONNECT_SECONDS).remaining()
-            sock = socket.create_connection((address, route.port), timeout=seconds)
-        except OSError as failed:
-            problem = failed
-        else:
-            # Without it a kept TLS session did 23 mails a second; with it over 4,000.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return sock
-    raise ConnectionBroken(f"{route.host}:{route.port} cannot be reached: {problem}") from problem
 
 
 def _refusal(data: SmtpReply) -> SmtpReply:

@@ -5,7 +5,8 @@ import ssl
 from collections import Counter
 
 from sending.mailrooms import Limits, Mailroom, Port
-from sending.smtp_session import HANDSHAKE_SECONDS, Session
+from sending.smtp_connection import HANDSHAKE_SECONDS, Connection
+from sending.smtp_session import Session
 
 STOP_SECONDS = 10.0
 # What every client since 2014 has. CBC, which the defaults of OpenSSL still hold, is not among it.
@@ -18,7 +19,7 @@ class Doorkeeper:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._by_address: Counter[str] = Counter()
-        self.sessions: set[Session] = set()
+        self.sessions: set[Connection] = set()
 
     def admits(self, address: str) -> bool:
         return (
@@ -26,11 +27,11 @@ class Doorkeeper:
             and self._by_address[address] < self._limits.sessions_per_address
         )
 
-    def enter(self, session: "Session") -> None:
+    def enter(self, session: Connection) -> None:
         self.sessions.add(session)
         self._by_address[session.client.address] += 1
 
-    def leave(self, session: "Session") -> None:
+    def leave(self, session: Connection) -> None:
         if session in self.sessions:
             self.sessions.remove(session)
             address = session.client.address

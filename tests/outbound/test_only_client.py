@@ -30,7 +30,7 @@ FORBIDDEN = {
 # A socket of one's own goes around every gate.
 RAW = {"create_connection", "create_datagram_endpoint", "open_connection", "sock_connect"}
 # They dial an MX or a relay, by rules of their own (`sending/transports.py`).
-DIALS_SMTP = {ROOT / "sending" / "smtp_client.py"}
+DIALS_SMTP = {ROOT / "sending" / "smtp_dialing.py"}
 # `deploy` asks our own readiness address while starting; `sdks` and `benchmarks` are clients.
 OUTSIDE_THE_PRODUCT = {".venv", "benchmarks", "deploy", "sdks", "tests", "var"}
 THE_CLIENT = ROOT / "queensmtp" / "outbound_client.py"

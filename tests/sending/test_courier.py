@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from queensmtp.errors import TemporaryFailure
-from sending import smtp_client
+from sending import smtp_dialing
 from sending.courier import Courier, Outcome
+from sending.deadlines import Deadline
 from sending.routes import Login, Route, Tls
 from sending.states import State
 from tests.certificates import Authority
@@ -408,8 +409,8 @@ def test_connections_that_nobody_comes_for_are_closed(
 
 def test_small_packets_are_not_held_back(courier: Courier) -> None:
     with SmtpSink() as sink:
-        connection = smtp_client.connect(
-            route(sink.port), ehlo_name="x", deadline=smtp_client.Deadline.after(5)
+        connection = smtp_dialing.connect(
+            route(sink.port), ehlo_name="x", deadline=Deadline.after(5)
         )
         assert connection.socket.getsockopt(6, 1)
         connection.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sending import smtp_server, smtp_session
+from sending import smtp_connection, smtp_server, smtp_session
 from sending.mailrooms import Client, Envelope, Limits, LoggedIn, Port
 from sending.smtp_content import Content
 from tests.certificates import Authority
@@ -226,7 +226,7 @@ def test_a_megabyte_of_password_ends_the_connection(begin: bytes) -> None:
 
 def test_endless_errors_end_the_connection(open_port: int) -> None:
     talk = conversation(open_port)
-    for _ in range(smtp_session.ERRORS_LIMIT):
+    for _ in range(smtp_connection.ERRORS_LIMIT):
         talk.hold("C: XYZZY\nS: 500 .*")
     talk.hold("C: XYZZY\nS: 421 .*\nCLOSED")
 
