@@ -23,6 +23,7 @@ HEADER_AT_MOST = 200
 # The line that names the address, and those that say why.
 REASON_LINES = 6
 
+OWN = ("text/plain", "text/html", *reports.DELIVERY_REPORTS)
 _MAIL_SYSTEMS = frozenset({"mailer-daemon", "postmaster", "mdaemon", "mail-daemon"})
 _AUTHOR = re.compile(r"<?([^\s<>@\"]{1,64})@[^\s<>@]{0,255}>?")
 _AUTOMATIC = re.compile(r"auto[-_]?repl|auto[-_]?respon|vacation", re.IGNORECASE)
@@ -100,12 +101,12 @@ def _keep_own_text(mail: Message) -> None:
 
 
 def _own(mail: Message) -> Iterator[Message]:
-    if not mail.is_multipart():
+    """What the mail system wrote, at whatever depth; nothing of a message that came back."""
+    if mail.get_content_maintype() == "multipart":
+        for part in reports.parts(mail):
+            yield from _own(part)
+    elif mail.get_content_type() in OWN:
         yield mail
-    wanted = ("text/plain", "text/html", *reports.DELIVERY_REPORTS)
-    for part in reports.parts(mail):
-        if part.get_content_type() in wanted:
-            yield part
 
 
 def _text(part: Message) -> str:

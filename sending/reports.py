@@ -93,8 +93,9 @@ def read(part: Message) -> Report | None:
 
 def parts(mail: Message) -> Iterator[Message]:
     """The parts of the mail itself; not those of a message that came back with it."""
+    is_message = mail.get_content_maintype() != "multipart"
     payload = mail.get_payload()
-    for part in payload if isinstance(payload, list) else []:
+    for part in payload if isinstance(payload, list) and not is_message else []:
         if isinstance(part, Message):
             yield part
 

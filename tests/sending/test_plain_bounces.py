@@ -82,6 +82,18 @@ def test_the_message_that_came_back_does_not_speak() -> None:
     assert report is not None and report.kind is Kind.UNCLEAR
 
 
+def test_text_beside_html_is_read() -> None:
+    text = sample("qmail").partition(b"\n\n")[2].decode()
+    mail = (
+        "From: MAILER-DAEMON@mx.example\nContent-Type: multipart/mixed; boundary=a\n\n"
+        "--a\nContent-Type: multipart/alternative; boundary=b\n\n"
+        f"--b\nContent-Type: text/plain\n\n{text}\n"
+        "--b\nContent-Type: text/html\n\n<p>\n--b--\n--a--\n"
+    )
+    report = read(mail.encode())
+    assert report is not None and report.status == "5.1.1"
+
+
 def test_a_body_in_base64_is_read() -> None:
     head, _, body = sample("qmail").partition(b"\n\n")
     mail = reports.opened(head + b"\nContent-Type: text/plain\n\n" + body)

@@ -127,6 +127,7 @@ def test_a_report_inside_the_returned_message_is_not_believed() -> None:
         f"--outer\r\nContent-Type: message/rfc822\r\n\r\n{inner}\r\n--outer--\r\n"
     )
     assert read(outer.encode()) is None
+    assert read(f"Content-Type: message/rfc822\r\n\r\n{inner}".encode()) is None
 
 
 def test_what_strangers_write_is_one_line_of_printable_text() -> None:
