@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from accounts import export_notices, log_alarms, notices, plan_days
+from accounts import export_notices, log_alarms, log_settings_notices, notices, plan_days
 from queensmtp import bell
 
 
@@ -24,3 +24,8 @@ def carry_plan_days() -> int:
 @shared_task
 def tell_of_log_alarms() -> int:
     return log_alarms.tell_raised(now=timezone.now())
+
+
+@shared_task
+def tell_of_log_settings() -> int:
+    return log_settings_notices.tell_changed(now=timezone.now())

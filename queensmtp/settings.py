@@ -113,6 +113,7 @@ SWEEPS = {
         ("accounts.tasks.send_notices", 5.0),
         ("accounts.tasks.tell_of_exports", 15.0),
         ("accounts.tasks.tell_of_log_alarms", 15.0),
+        ("accounts.tasks.tell_of_log_settings", 60.0),
     ],
     "webhooks": [
         ("webhooks.tasks.deliver_due", 2.0),
