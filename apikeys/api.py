@@ -163,7 +163,7 @@ def _refuse_unknown(given: Mapping[str, Any], known: set[str]) -> None:
     """A typo must never open a key or widen a query."""
     unknown = [name for name in given if name not in known]
     problems = [
-        FieldError(name[:100], "unknown", "there is no such field.")
+        FieldError(name[:100], "unknown", f"there is no such name; use {', '.join(sorted(known))}.")
         for name in unknown[:NAMED_AT_MOST]
     ]
     if problems:

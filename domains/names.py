@@ -26,7 +26,12 @@ def _suffixes() -> PublicSuffixList:
 
 def read_name(text: str) -> str:
     """The normal form of a name that may be added. Raises AddressRefused."""
-    name = parse_domain(text.strip(" "))
+    try:
+        name = parse_domain(text.strip(" "))
+    except AddressRefused as problem:
+        # The reader of addresses tells of what stands after an @; here there is none.
+        told = problem.message.replace("after the @", "such as example.com")
+        raise AddressRefused(problem.code, told) from problem
     if len(name) > NAME_LIMIT:
         raise AddressRefused("invalid_domain", f"is longer than {NAME_LIMIT} characters")
     if _suffixes().publicsuffix(name) == name:

@@ -107,6 +107,8 @@ def render_error(exc: Exception, context: dict[str, Any]) -> HttpResponse | None
     known = known_error(exc)
     if known is None:
         return None
+    if isinstance(known, errors.MethodNotAllowed):
+        known = errors.MethodNotAllowed(context["view"].allowed_methods)
     return error_response(context["request"]._request, known)
 
 

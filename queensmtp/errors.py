@@ -140,6 +140,10 @@ class MethodNotAllowed(ApiError):
 
     name, status, message = "method_not_allowed", 405, "This method is not allowed here."
 
+    def __init__(self, allowed: Sequence[str] = ()) -> None:
+        names = ", ".join(allowed)
+        super().__init__(f"This method is not allowed here; use {names}." if names else None)
+
 
 class Conflict(ApiError):
     """The request contradicts an earlier one."""

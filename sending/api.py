@@ -15,7 +15,6 @@ from queensmtp import json_body
 from queensmtp.actors import Target
 from queensmtp.api import error_response, json_response, known_error
 from queensmtp.errors import (
-    MethodNotAllowed,
     Unavailable,
     UnsupportedMediaType,
     refuse_field,
@@ -157,9 +156,11 @@ def emails_batch(request: TracedRequest) -> HttpResponse:
     """/v1/emails/batch, whatever the method."""
     if request.method == "POST":
         return send_batch(request)
-    return error_response(request, MethodNotAllowed())
+    response: HttpResponse = _refuse_other_methods(request)
+    return response
 
 
 emails.csrf_exempt = True  # type: ignore[attr-defined]
 emails_batch.csrf_exempt = True  # type: ignore[attr-defined]
 _read_emails = email_api.Emails.as_view()
+_refuse_other_methods = email_api.Batch.as_view()

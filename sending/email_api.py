@@ -26,6 +26,10 @@ class Emails(ApiView):
     scope = Scope.EMAIL_READ
     audit_events: ClassVar[dict[str, str]] = {"GET": Event.LISTED}
 
+    @property
+    def allowed_methods(self) -> list[str]:
+        return [*super().allowed_methods, "POST"]
+
     def get(self, request: ApiRequest) -> Response:
         cursor = pagination.read_cursor(request.query_params)
         messages = Message.objects.defer("content").prefetch_related("recipients")
@@ -33,6 +37,13 @@ class Emails(ApiView):
         return Response(
             pagination.list_body(page, lambda row: serializers.listed(row, row.recipients.all()))
         )
+
+
+class Batch(ApiView):
+    """What is no POST to /v1/emails/batch: refused like anything else, with its audit entry."""
+
+    scope = Scope.EMAIL_SEND
+    allowed_methods: ClassVar[list[str]] = ["POST", "OPTIONS"]
 
 
 class Email(ApiView):

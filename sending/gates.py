@@ -104,7 +104,10 @@ def pass_validation(submission: Submission) -> None:
 def pass_size(submission: Submission) -> None:
     """Texts and files as they are, whatever encoding they came in and will leave in."""
     if submission.size > settings.MESSAGE_MAX_BYTES:
-        message = f"The message is larger than {settings.MESSAGE_MAX_BYTES} bytes."
+        message = (
+            f"The message is larger than {settings.MESSAGE_MAX_BYTES:,} bytes. "
+            "Send less, or link to large files."
+        )
         raise Refused(PayloadTooLarge(message))
 
 

@@ -77,7 +77,9 @@ class Submission:
             return
         first = self.problems[0]
         if first.code == MISSING:
-            raise MissingField(f"Missing `{first.field}` field.", errors=self.problems)
+            # One of two is missing, and the mend is either.
+            names = "`html` or `text`" if first.field == "html" else f"`{first.field}`"
+            raise MissingField(f"Missing {names} field.", errors=self.problems)
         raise ValidationFailed(f"`{first.field}` {first.message}.", errors=self.problems)
 
     def content(self, *, message_id: str, date: datetime) -> Content:

@@ -165,7 +165,9 @@ def test_what_is_wrong_is_named(token: str, body: Any, status: int, field: str) 
     ],
 )
 def test_a_name_that_is_none_is_refused(token: str, name: str) -> None:
-    answer("POST", PATH, token, {"name": name}, status=422)
+    refused = answer("POST", PATH, token, {"name": name}, status=422)
+    # Nobody wrote an @ here.
+    assert "@" not in refused["message"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from auditlog.models import Entry
+from queensmtp.tenancy import tenant
 from tests.factories.cast import Cast
 from tests.factories.keys import bearer, make_key
 
@@ -64,3 +66,23 @@ def test_nothing_under_v1_redirects(client: Client, cast: Cast) -> None:
     for path in ("/v1/", "/v1/emails/", "/v1//emails", "/v1/keys/", "/v1/nothing/"):
         # Old clients write a slash too many (wire contract 1.2): answered, not led elsewhere.
         assert client.get(path, headers=headers).status_code in (200, 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/emails", "GET, HEAD, OPTIONS, POST"),
+        ("/v1/emails/batch", "POST, OPTIONS"),
+        ("/v1/keys", "GET, POST, HEAD, OPTIONS"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones_and_recorded(
+    client: Client, cast: Cast, path: str, allowed: str
+) -> None:
+    _, token = make_key(cast.hive)
+    response = client.put(path, secure=True, headers=bearer(token))
+    assert response.status_code == 405
+    assert response.headers["Allow"] == allowed
+    assert response.json()["message"] == f"This method is not allowed here; use {allowed}."
+    with tenant(cast.hive.pk):
+        assert Entry.objects.get(outcome="refused").changes["status"] == 405

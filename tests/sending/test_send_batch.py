@@ -236,7 +236,8 @@ def test_refuses_without_the_scope_and_with_another_method(
     _, weak = make_key(cast.hive, scopes=("email:read",))
 
     assert post(client, weak, [BODY]).json()["name"] == "insufficient_scope"
-    assert client.get("/v1/emails/batch", headers=bearer(token)).status_code == 405
+    refused = client.get("/v1/emails/batch", headers=bearer(token))
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "POST, OPTIONS")
 
 
 def test_charlie_cannot_send_from_hive(client: Client, cast: Cast, token: str) -> None:

@@ -373,6 +373,11 @@ def test_names_the_field_that_is_wrong(
     assert stored(cast) == 0
 
 
+def test_a_message_without_a_text_may_mend_it_in_two_ways(client: Client, token: str) -> None:
+    refused = post(client, token, {name: BODY[name] for name in BODY if name != "text"}).json()
+    assert refused["message"] == "Missing `html` or `text` field."
+
+
 @pytest.mark.parametrize(
     "body",
     [b"{", b"[1, 2", b'{"from": NaN}', b'"\xff"', b'{"a": 1, "a": 2}', b"[" * 5000, b"null x"],
