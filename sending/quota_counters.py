@@ -193,9 +193,9 @@ def _words(spending: Spending, quota: Quota, used: int) -> str:
         else "Whoever runs this platform can give the account a larger plan."
     )
     if spending.cost > quota.allowed:
-        return f"{what}; this alone has {spending.cost:,}. Send fewer at once. {mend}"
+        return f"{what}; this alone asks for {spending.cost:,}. Send fewer at once. {mend}"
     return (
-        f"{what}; {used:,} are used, and this has {spending.cost:,}. "
+        f"{what}; {used:,} are used, and this asks for {spending.cost:,} more. "
         f"It starts anew at {quota.period.end(spending.today)}T00:00:00Z. {mend}"
     )
 

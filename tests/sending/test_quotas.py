@@ -101,7 +101,10 @@ def test_the_refusal_says_when_the_quota_starts_anew_and_who_can_raise_it(
 
     tomorrow = (before + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     message = refused.json()["message"]
-    assert "The daily quota of this account is 1 recipient; 1 are used, and this has 1" in message
+    assert (
+        "The daily quota of this account is 1 recipient; 1 are used, and this asks for 1 more"
+        in message
+    )
     assert f"starts anew at {tomorrow:%Y-%m-%d}T00:00:00Z" in message
     assert "larger plan" in message
     wait = (tomorrow - before).total_seconds()

@@ -257,7 +257,9 @@ def test_a_message_beyond_the_quota_is_to_come_again(hive: Cast) -> None:
 def test_a_message_that_no_quota_will_ever_have_room_for_is_refused_for_good(hive: Cast) -> None:
     _, token = key_of(hive, daily_quota=1)
     reply = send(token, recipients=["ann@wasp.example", "bea@wasp.example"])
-    assert reply.startswith("550 5.7.1 The daily quota of this API key is 1 recipient; this alone")
+    assert reply.startswith(
+        "550 5.7.1 The daily quota of this API key is 1 recipient; this alone asks"
+    )
     assert messages_of(hive) == []
 
 
