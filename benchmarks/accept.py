@@ -7,9 +7,11 @@ Both servers are granian with two processes behind TLS, upon the same Postgres w
 store the same rows: message, recipient, audit entry. Ours does more: it encrypts the contents,
 hashes the entry for its tree, checks the key's limits and addresses, and counts the rate in
 Valkey. The peer (`benchmarks/peers/drf_mail`) is DRF with djangorestframework-api-key and the ORM.
-The two take turns; the figure is the median of the ratios. CPU is of the server's processes alone,
-without Postgres. COPY is done by a superuser, over a socket, into tables with the same indexes; it
-checks nothing.
+
+They take turns, and every second round in the opposite order; each begins after a checkpoint, so
+that nobody pays for what the one before wrote. The figure is the median of the ratios. CPU is that
+of the server's processes, of Postgres and of Valkey, each for one message. COPY is done by a
+superuser, over a socket, into tables with the same indexes; it checks nothing.
 """
 
 import argparse
@@ -21,22 +23,29 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 
 from benchmarks import accept_servers, load
+from benchmarks.accept_servers import Processes
 from benchmarks.load import Rate, Target
 
-CONNECTIONS = 8
+SINGLE, PEER = "ours, one by one", "DRF + api-key + ORM"
+BATCH, COPY = "ours, in batches", "COPY of the same rows"
+# At the second many requests wait at the same time.
+CONNECTIONS = "8,32"
 TABLES = ("sending_message", "sending_recipient", "auditlog_entry", "auditlog_pending")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Messages a second, and the server's CPU for each."""
+    """Messages a second, and what each cost the processes in CPU."""
 
     per_second: float
-    cpu_microseconds: float
+    server: float
+    postgres: float
+    valkey: float
 
 
 def mail(size: int) -> dict[str, object]:
@@ -72,17 +81,20 @@ def make_our_key() -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
-def measured(send: Callable[[], Rate], group: int, *, messages: int) -> Measured:
-    before = accept_servers.cpu_seconds(group)
+def measured(send: Callable[[], Rate], processes: Processes, *, messages: int) -> Measured:
+    before = processes.cpu_seconds()
     rate = send()
-    cpu = accept_servers.cpu_seconds(group) - before
     many = rate.requests * messages
-    return Measured(many / rate.seconds, cpu / many * 1_000_000)
+    used = (
+        (later - sooner) / many * 1_000_000
+        for later, sooner in zip(processes.cpu_seconds(), before, strict=True)
+    )
+    return Measured(many / rate.seconds, *used)
 
 
 def copied(url: str, count: int, *, seconds: float) -> float:
     """Messages a second by COPY: the rows of the newest batch, again and again."""
-    with psycopg.connect(url.replace("postgres://", "postgresql://", 1)) as connection:
+    with psycopg.connect(url) as connection:
         texts = {}
         for table in TABLES:
             limit = count if table in TABLES[:2] else 1
@@ -113,6 +125,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--size", type=int, default=2_000)
+    parser.add_argument("--connections", default=CONNECTIONS)
     parser.add_argument("--quick", action="store_true")
     asked = parser.parse_args()
     if asked.quick:
@@ -133,6 +146,7 @@ def compare(asked: argparse.Namespace, our_key: str, peer_key: str) -> None:
     batch = load.request_bytes("/v1/emails/batch", many, f"Bearer {our_key}")
     theirs = load.request_bytes("/v1/emails", one, f"Api-Key {peer_key}")
     admin = accept_servers.url_of("DATABASE_ADMIN_URL", accept_servers.OURS)
+    admin = admin.replace("postgres://", "postgresql://", 1)
     with (
         accept_servers.serving(
             "queensmtp.asgi:application", "asginl", ours, accept_servers.our_environment()
@@ -146,52 +160,73 @@ def compare(asked: argparse.Namespace, our_key: str, peer_key: str) -> None:
     ):
         ca_file = os.environ["LOCAL_CA_FILE"]
         at_ours, at_peers = Target(ours, ca_file), Target(peers, ca_file)
+        our_processes, peer_processes = Processes(our_group, admin), Processes(peer_group, admin)
+        for connections in map(int, asked.connections.split(",")):
 
-        def send(target: Target, request: bytes, seconds: float) -> Callable[[], Rate]:
-            return lambda: load.run(target, request, seconds=seconds, connections=CONNECTIONS)
+            def send(
+                target: Target,
+                request: bytes,
+                seconds: float = asked.seconds,
+                connections: int = connections,
+            ) -> Rate:
+                return load.run(target, request, seconds=seconds, connections=connections)
 
-        for target, request in ((at_ours, single), (at_ours, batch), (at_peers, theirs)):
-            send(target, request, 1.0)()
-        rows = []
-        for _ in range(asked.rounds):
-            rows.append(
+            for target, request in ((at_ours, single), (at_ours, batch), (at_peers, theirs)):
+                send(target, request, 1.0)
+            contenders: list[tuple[str, Callable[[], Any]]] = [
                 (
-                    measured(send(at_ours, single, asked.seconds), our_group, messages=1),
-                    measured(send(at_peers, theirs, asked.seconds), peer_group, messages=1),
-                    measured(send(at_ours, batch, asked.seconds), our_group, messages=asked.batch),
-                    copied(admin, asked.batch, seconds=asked.seconds),
-                )
-            )
-    report(rows, asked)
+                    SINGLE,
+                    lambda: measured(lambda: send(at_ours, single), our_processes, messages=1),
+                ),
+                (
+                    PEER,
+                    lambda: measured(lambda: send(at_peers, theirs), peer_processes, messages=1),
+                ),
+                (
+                    BATCH,
+                    lambda: measured(
+                        lambda: send(at_ours, batch), our_processes, messages=asked.batch
+                    ),
+                ),
+                (COPY, lambda: copied(admin, asked.batch, seconds=asked.seconds)),
+            ]
+            rounds = f"{asked.rounds} rounds of {asked.seconds} s"
+            print(f"\n{rounds}, {asked.size} bytes of text, c={connections}")
+            report([taken_in_turn(contenders, at, admin) for at in range(asked.rounds)], asked)
 
 
-def report(
-    rows: list[tuple[Measured, Measured, Measured, float]], asked: argparse.Namespace
-) -> None:
-    def median(values: list[float]) -> float:
-        return statistics.median(values)
+def taken_in_turn(
+    contenders: list[tuple[str, Callable[[], Any]]], at: int, admin: str
+) -> dict[str, Any]:
+    """One round: each measured once, after what was written before has gone to the disk."""
+    found = {}
+    for name, measure in contenders if at % 2 == 0 else reversed(contenders):
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
+        found[name] = measure()
+    return found
 
-    print(
-        f"{asked.rounds} rounds of {asked.seconds} s, {asked.size} bytes of text, c={CONNECTIONS}"
-    )
-    print(f"{'':<34}{'messages/s':>12}{'CPU µs each':>14}")
-    for at, name in enumerate(("ours, one by one", "DRF + api-key + ORM", "ours, in batches")):
-        rate, cpu = (
-            median([getattr(row[at], field) for row in rows])
-            for field in ("per_second", "cpu_microseconds")
+
+def report(rows: list[dict[str, Any]], asked: argparse.Namespace) -> None:
+    median = statistics.median
+    print(f"{'':<26}{'messages/s':>12}{'CPU µs of server':>18}{'Postgres':>10}{'Valkey':>8}")
+    for name in (SINGLE, PEER, BATCH):
+        rate, *used = (
+            median([getattr(row[name], field) for row in rows])
+            for field in ("per_second", "server", "postgres", "valkey")
         )
-        print(f"{name:<34}{rate:>12,.0f}{cpu:>14,.0f}")
-    print(f"{'COPY of the same rows':<34}{median([row[3] for row in rows]):>12,.0f}")
+        print(f"{name:<26}{rate:>12,.0f}{used[0]:>18,.0f}{used[1]:>10,.0f}{used[2]:>8,.0f}")
+    print(f"{COPY:<26}{median([row[COPY] for row in rows]):>12,.0f}")
     for name, ratio in (
-        ("ours ÷ DRF", [row[0].per_second / row[1].per_second for row in rows]),
+        ("ours ÷ DRF", [row[SINGLE].per_second / row[PEER].per_second for row in rows]),
         (
             f"batch of {asked.batch} ÷ single",
-            [row[2].per_second / row[0].per_second for row in rows],
+            [row[BATCH].per_second / row[SINGLE].per_second for row in rows],
         ),
-        ("batch ÷ COPY", [row[2].per_second / row[3] for row in rows]),
+        ("batch ÷ COPY", [row[BATCH].per_second / row[COPY] for row in rows]),
     ):
         spread = f"({min(ratio):.2f} to {max(ratio):.2f})"
-        print(f"{name:<34}{median(ratio):>12.2f}  {spread}")
+        print(f"{name:<26}{median(ratio):>12.2f}  {spread}", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from socket import create_connection
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+import redis
 from psycopg import sql
 
 OURS, PEERS = "bench_accept", "bench_accept_peer"
@@ -98,15 +99,40 @@ def serving(application: str, interface: str, port: int, env: Mapping[str, str])
         process.wait(20)
 
 
-def cpu_seconds(group: int) -> float:
-    """What the processes of a group have used so far."""
-    ticks = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            fields = stat.read_text().rpartition(")")[2].split()
-            if int(fields[2]) == group:
-                ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+class Processes:
+    """A server with the Postgres and the Valkey that it asks."""
+
+    def __init__(self, group: int, database: str) -> None:
+        with psycopg.connect(database) as connection:
+            row = connection.execute("SELECT pg_backend_pid()").fetchone()
+            assert row is not None
+            self._postmaster = int(_stat(row[0])[1])
+        with redis.from_url(os.environ["REDIS_URL"]) as client:
+            self._valkey = int(client.info("server")["process_id"])
+        self._group = group
+
+    def cpu_seconds(self) -> tuple[float, float, float]:
+        """What the server, Postgres and Valkey have used so far, those that ended included."""
+        server, postgres, valkey = 0, 0, 0
+        for pid in [int(one.name) for one in Path("/proc").glob("[0-9]*")]:
+            with suppress(OSError):
+                fields = _stat(pid)
+                ticks = int(fields[11]) + int(fields[12])
+                if int(fields[2]) == self._group:
+                    server += ticks
+                elif pid == self._postmaster:
+                    postgres += ticks + int(fields[13]) + int(fields[14])
+                elif int(fields[1]) == self._postmaster:
+                    postgres += ticks
+                elif pid == self._valkey:
+                    valkey += ticks
+        second = os.sysconf("SC_CLK_TCK")
+        return server / second, postgres / second, valkey / second
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of `proc(5)` from the state on."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def _wait_for(port: int) -> None:
