@@ -1,4 +1,6 @@
-"""Reads the key that a request presents: one indexed query, no cache, so revocation is instant."""
+"""Reads the key that a request presents: one indexed query, no cache, so revocation is instant.
+
+Requests that are handled together share the query."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -7,7 +9,6 @@ from typing import Any
 
 import orjson
 from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
 from apikeys import decoys, failures, peppers, policy, tokens, wrong_secrets
@@ -15,6 +16,7 @@ from apikeys.policy import KeyRecord, Reason, Refusal
 from queensmtp import hot
 from queensmtp.actors import Actor, Origin
 from queensmtp.errors import ApiError, InvalidApiKey, MissingApiKey
+from queensmtp.together import Question, Step
 
 LOOK_UP = "SELECT * FROM api_key_by_public_id(%s)"
 LOOK_UP_MANY = (
@@ -83,16 +85,27 @@ def _counted(refusal: Refusal, origin: Origin) -> Refusal:
 
 def find_record(public_id: str) -> KeyRecord | None:
     """The key row with this public id, of whichever account."""
-    row = hot.fetch_one(LOOK_UP, [public_id])
-    return None if row is None else _record_of_row(row)
+    return _RECORD.ask(public_id)
 
 
 def find_records(public_ids: Iterable[str]) -> dict[str, KeyRecord]:
     """The key rows with these public ids, in one query."""
-    with connection.cursor() as cursor:
-        cursor.execute(LOOK_UP_MANY, [list(public_ids)])
-        records = map(_record_of_row, cursor.fetchall())
-        return {record.public_id: record for record in records}
+    records = map(_record_of_row, hot.fetch_all(LOOK_UP_MANY, [list(public_ids)]))
+    return {record.public_id: record for record in records}
+
+
+def _find_one(public_id: str) -> KeyRecord | None:
+    row = hot.fetch_one(LOOK_UP, [public_id])
+    return None if row is None else _record_of_row(row)
+
+
+def _find_for_many(public_ids: Sequence[str]) -> list[KeyRecord | None]:
+    """Read after all of them had come, so none of them acts with rights from before it began."""
+    found = find_records(sorted(set(public_ids)))
+    return [found.get(one) for one in public_ids]
+
+
+_RECORD = Question(Step.KEY, _find_one, _find_for_many)
 
 
 def _record_of_row(row: Sequence[Any]) -> KeyRecord:

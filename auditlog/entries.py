@@ -8,7 +8,7 @@ event, time, outcome and proof stay. ``docs/auditlog.md`` documents both sets of
 import json
 import secrets
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -276,6 +276,39 @@ def insert_ctes(source: str) -> str:
         f"audit_pending AS (INSERT INTO {PENDING_TABLE} (entry_id, account_id, leaf_hash)"
         " SELECT id, account_id, %s::bytea FROM audit_entry)"
     )
+
+
+@cache
+def insert_many_ctes(source: str) -> str:
+    """The same for many entries, one for each row of ``source`` whose id is its target's.
+
+    The placeholders are ``many_params``.
+    """
+    names = ", ".join(f'"{name}"' for name in _COLUMNS)
+    columns = ", ".join(f'one."{name}"' for name in _COLUMNS)
+    arrays = ", ".join(_array(kind) for kind in _COLUMNS.values())
+    return (
+        f"audit_entry AS (INSERT INTO {ENTRY_TABLE} ({names}) SELECT {columns} FROM {source}"
+        f" JOIN unnest(%s::uuid[], {arrays}) AS one (source_id, {names})"
+        f" ON one.source_id = {source}.id RETURNING id, account_id), "
+        f"audit_pending AS (INSERT INTO {PENDING_TABLE} (entry_id, account_id, leaf_hash)"
+        " SELECT audit_entry.id, audit_entry.account_id, one.leaf_hash FROM audit_entry"
+        " JOIN unnest(%s::uuid[], %b::bytea[]) AS one (id, leaf_hash)"
+        " ON one.id = audit_entry.id)"
+    )
+
+
+def many_params(by_source: Sequence[tuple[UUID, Entry]]) -> list[Any]:
+    """Return the values for ``insert_many_ctes``, each entry with the id of its source's row."""
+    rows = [entry.params() for _, entry in by_source]
+    *columns, hashes = map(list, zip(*rows, strict=True))
+    sources, ids = [one for one, _ in by_source], [entry.id for _, entry in by_source]
+    return [sources, *columns, ids, hashes]
+
+
+def _array(kind: str) -> str:
+    """Bytes as they are, and not as text."""
+    return f"%b::{kind}[]" if kind == "bytea" else f"%s::{kind}[]"
 
 
 def _moment(written: datetime | str) -> str:

@@ -1,4 +1,6 @@
 from django.apps import AppConfig
+from django.conf import settings
+from django.db.backends.signals import connection_created
 
 
 class QueenSmtpConfig(AppConfig):
@@ -6,6 +8,9 @@ class QueenSmtpConfig(AppConfig):
 
     def ready(self) -> None:
         """Web processes ring bells: every thread must find our Celery app, not a blank one."""
+        from queensmtp import hot
         from queensmtp.celery import app
 
         app.set_default()
+        if settings.PROCESS == "web":
+            connection_created.connect(hot.plan_once)

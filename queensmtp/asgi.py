@@ -7,7 +7,7 @@ Django stays synchronous (`queensmtp.wsgi`): nothing here knows it but as a WSGI
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
@@ -18,6 +18,7 @@ from django.conf import settings
 
 from queensmtp.errors import RequestTimedOut, body_of
 from queensmtp.ids import new_id
+from queensmtp.together import Desk, Done, settle
 from queensmtp.wsgi import application as django
 
 # Each holds a database connection.
@@ -30,6 +31,11 @@ IN_MEMORY_BYTES = 1024 * 1024
 TAKEN_AT_MOST_BYTES = 256 * 1024 * 1024
 # Django refuses what is larger than REQUEST_MAX_BYTES, by its length and unread.
 KEPT_AT_MOST_BYTES = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+SENDS_ONE = ("POST", "/v1/emails")
+# What takes long to read and to encrypt must not keep others waiting.
+IN_A_GROUP_AT_MOST_BYTES = 128 * 1024
+GROUP_AT_MOST = 64
 
 TOO_SLOW_HEADERS = [(b"connection", b"close"), (b"content-type", b"application/json")]
 
@@ -75,8 +81,7 @@ async def application(scope: Message, receive: Receive, send: Send) -> None:
         except _ClientLeft:
             return
         environ = _environ(scope, body, size)
-        loop = asyncio.get_running_loop()
-        status, headers, content = await loop.run_in_executor(_threads, _answer, environ)
+        status, headers, content = await _answered(environ, size)
         is_head = scope["method"] == "HEAD"
         if isinstance(content, _File):
             await _send_file(send, status, headers, content, is_head=is_head)
@@ -105,6 +110,27 @@ async def _take_body(receive: Receive, body: SpooledTemporaryFile[bytes]) -> int
 
 def _too_slow() -> bytes:
     return orjson.dumps(body_of(RequestTimedOut(), request_id=str(new_id())))
+
+
+async def _answered(environ: WSGIEnvironment, size: int) -> tuple[int, Headers, "bytes | _File"]:
+    """By one of Django's threads. What sends one e-mail is answered together with its like."""
+    loop = asyncio.get_running_loop()
+    asked = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+    if asked == SENDS_ONE and size <= IN_A_GROUP_AT_MOST_BYTES:
+        future: asyncio.Future[tuple[int, Headers, bytes | _File]] = loop.create_future()
+        _desk.submit(lambda: _answer(environ), future)
+        return await future
+    return await loop.run_in_executor(_threads, _answer, environ)
+
+
+def _hand_over(many: Sequence[Done]) -> None:
+    """Wake the event loop once for all of them."""
+    first = many[0].future
+    assert isinstance(first, asyncio.Future)
+    first.get_loop().call_soon_threadsafe(settle, many)
+
+
+_desk = Desk("sends", at_once=GROUP_AT_MOST, hand_over=_hand_over)
 
 
 def _environ(scope: Message, body: SpooledTemporaryFile[bytes], size: int) -> WSGIEnvironment:

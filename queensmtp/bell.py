@@ -1,7 +1,8 @@
 """Rings a worker after commit. Postgres holds the work; losing a ring costs a few seconds.
 
 Rings are coalesced: while one is in the air for a task, further ones are dropped. The worker
-takes the mark away before it looks for work, so that what comes later rings again.
+takes the mark away before it looks for work, so that what comes later rings again. Requests that
+are handled together ring once, behind their answers.
 """
 
 import logging
@@ -10,7 +11,7 @@ import redis
 from celery import current_app
 from django.db import transaction
 
-from queensmtp import valkey
+from queensmtp import together, valkey
 
 IN_THE_AIR_MILLISECONDS = 1_000
 
@@ -19,7 +20,9 @@ logger = logging.getLogger(__name__)
 
 def ring(task: str, *, queue: str) -> None:
     """Wake the workers of a queue once the transaction has committed. Never raises."""
-    transaction.on_commit(lambda: _ring_now(task, queue))
+    transaction.on_commit(
+        lambda: together.afterwards(("bell", task), lambda: _ring_now(task, queue))
+    )
 
 
 def heard(task: str) -> None:

@@ -8,9 +8,30 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 Params = Sequence[Any] | Mapping[str, Any]
+# SQLSTATE classes of a connection that ended: the server did not say that it undid anything.
+ENDED = ("08", "57")
+
+
+def may_be_done(error: Exception) -> bool:
+    """Whether a statement that failed so may have been committed all the same."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state is None or state.startswith(ENDED)
+
+
+def plan_once(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """When a connection is made: plan a prepared statement for whatever its values are.
+
+    The statements of the hot path find a few rows by their indexes. Planning one anew for each
+    call costs as much as running it, and Postgres goes on to do so where it thinks that pays.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SET plan_cache_mode = force_generic_plan")
 
 
 def fetch_one(sql: str, params: Params) -> tuple[Any, ...] | None:
@@ -39,4 +60,4 @@ def _executed(sql: str, params: Params) -> Iterator["psycopg.Cursor[tuple[Any, .
         yield cursor
 
 
-__all__ = ["DatabaseError", "execute", "fetch_all", "fetch_one"]
+__all__ = ["DatabaseError", "execute", "fetch_all", "fetch_one", "may_be_done"]

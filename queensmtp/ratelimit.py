@@ -8,12 +8,16 @@ unlimited (`threats.md` L4).
 """
 
 import time
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 
+import redis
 from django.conf import settings
 
 from queensmtp import valkey
+from queensmtp.together import Question, Step
 
 # KEYS[1]: the bucket. ARGV: emission interval, burst × interval (both in microseconds), cost.
 # Returns allowed (0/1), microseconds until a retry may succeed, and until full again.
@@ -93,30 +97,106 @@ class Verdict:
         return headers
 
 
-def take(bucket: str, limit: Limit, *, cost: int = 1) -> Verdict:
-    """Take `cost` from a bucket; never raises when Valkey is down.
+# Allowed (0/1), microseconds until a retry may succeed, until full again, and from one request to
+# the next.
+Answer = tuple[int, int, int, int]
 
-    Times are whole microseconds, so that no rounding refuses the last request of a burst.
-    """
-    interval = limit.interval
-    tolerance = interval * limit.burst
-    try:
-        answer = valkey.ask(
-            lambda client: client.eval(GCRA, 1, f"rate:{bucket}", interval, tolerance, cost)
+
+@dataclass(frozen=True, slots=True)
+class _Taking:
+    """Times are whole microseconds, so that no rounding refuses the last request of a burst."""
+
+    bucket: str
+    limit: Limit
+    cost: int
+
+    @property
+    def tolerance(self) -> int:
+        return self.limit.interval * self.limit.burst
+
+    def script(self) -> tuple[str, int, str, int, int, int]:
+        return GCRA, 1, f"rate:{self.bucket}", self.limit.interval, self.tolerance, self.cost
+
+    def verdict(self, answer: Answer, *, behind: int = 0) -> Verdict:
+        """The answer in words; `behind` of it was taken by those who came after this one."""
+        allowed, wait, reset, interval = answer
+        reset -= behind * interval
+        free = max(0, self.tolerance - reset)
+        return Verdict(
+            allowed=bool(allowed),
+            limit=self.limit,
+            remaining=free // interval,
+            retry_after_seconds=wait / 1_000_000,
+            next_seconds=(interval - free % interval) / 1_000_000,
+            reset_seconds=reset / 1_000_000,
         )
+
+
+def take(bucket: str, limit: Limit, *, cost: int = 1) -> Verdict:
+    """Take `cost` from a bucket; never raises when Valkey is down."""
+    return _VERDICT.ask(_Taking(bucket, limit, cost))
+
+
+def _take_one(taking: _Taking) -> Verdict:
+    try:
+        allowed, wait, reset = valkey.ask(lambda client: client.eval(*taking.script()))
     except valkey.ValkeyDown:
-        interval *= settings.WEB_PROCESSES
-        answer = _local.take(bucket, interval, tolerance, cost)
-    allowed, wait, reset = (int(part) for part in answer)
-    free = max(0, tolerance - reset)
-    return Verdict(
-        allowed=bool(allowed),
-        limit=limit,
-        remaining=free // interval,
-        retry_after_seconds=wait / 1_000_000,
-        next_seconds=(interval - free % interval) / 1_000_000,
-        reset_seconds=reset / 1_000_000,
-    )
+        return taking.verdict(_local_answer(taking))
+    return taking.verdict((int(allowed), int(wait), int(reset), taking.limit.interval))
+
+
+def _take_for_many(takings: Sequence[_Taking]) -> list[Verdict]:
+    """One round trip: each bucket is asked once for all who take from it. Where there is not
+    enough for all, they ask again in their order, each for itself."""
+    places = defaultdict(list)
+    for at, taking in enumerate(takings):
+        places[taking.bucket, taking.limit].append(at)
+    wholes = [
+        _Taking(bucket, limit, sum(takings[at].cost for at in those))
+        for (bucket, limit), those in places.items()
+    ]
+    verdicts: dict[int, Verdict] = {}
+    again = []
+    for whole, those, answer in zip(wholes, places.values(), _ask(wholes), strict=True):
+        if not answer[0] and len(those) > 1:
+            again += those
+            continue
+        behind = whole.cost
+        for at in those:
+            behind -= takings[at].cost
+            verdicts[at] = takings[at].verdict(answer, behind=behind)
+    for at, answer in zip(again, _ask([takings[at] for at in again]), strict=True):
+        verdicts[at] = takings[at].verdict(answer)
+    return [verdicts[at] for at in range(len(takings))]
+
+
+def _ask(takings: Sequence[_Taking]) -> list[Answer]:
+    if not takings:
+        return []
+
+    def ask(client: redis.Redis) -> list[Sequence[int]]:
+        with client.pipeline(transaction=False) as pipeline:
+            for taking in takings:
+                pipeline.eval(*taking.script())
+            answers: list[Sequence[int]] = pipeline.execute()
+            return answers
+
+    try:
+        answers = valkey.ask(ask)
+    except valkey.ValkeyDown:
+        return [_local_answer(taking) for taking in takings]
+    return [
+        (int(allowed), int(wait), int(reset), taking.limit.interval)
+        for taking, (allowed, wait, reset) in zip(takings, answers, strict=True)
+    ]
+
+
+def _local_answer(taking: _Taking) -> Answer:
+    interval = taking.limit.interval * settings.WEB_PROCESSES
+    return (*_local.take(taking.bucket, interval, taking.tolerance, taking.cost), interval)
+
+
+_VERDICT = Question(Step.RATE, _take_one, _take_for_many)
 
 
 class _LocalBuckets:

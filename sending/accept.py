@@ -16,19 +16,19 @@ from uuid import UUID
 
 from apikeys.policy import KeyRecord
 from auditlog import entries
+from auditlog.entries import Entry
 from queensmtp import bell, hot, tenancy
 from queensmtp.actors import Actor, Target
 from queensmtp.errors import InvalidApiKey
 from queensmtp.ratelimit import Verdict
-from sending import gates, quota_counters, quotas, rows, scheduling, statements
+from queensmtp.together import ALONE, Alone, Question, Step
+from sending import gates, group_commit, quota_counters, quotas, rows, scheduling, statements
 from sending.audit import Event
 from sending.gates import Idempotency, Refused
+from sending.group_commit import Counts, Order
 from sending.quotas import Spending
 from sending.rows import Draft
 from sending.submissions import Submission
-
-# How many live, how many stored, and what each quota has used by then.
-Counts = tuple[int, int, Sequence[int] | None]
 
 DELIVER_TASK = "sending.tasks.deliver_due"
 
@@ -61,9 +61,9 @@ def accept_email(
     gates.pass_validation(submission)
     draft, now = Draft.of(submission, account_id=key.account_id), datetime.now(UTC)
     spending = quotas.spending_of_key(key, submission.recipients, now=now)
-    live, stored, used = quota_counters.spend(
-        spending, lambda: _store(draft, now, key, actor, via, idempotency, spending)
-    )
+    entry = _entry(draft, actor, now)
+    order = Order(draft, now, key, actor, via, entry, idempotency, spending)
+    live, stored, used = _STORED.ask(order) if order.is_plain else _store_one(order)
     if not live:
         raise _why_not_live(draft, key)
     if not stored:
@@ -82,24 +82,30 @@ def unit_of_work(drafts: list[Draft], key: KeyRecord) -> AbstractContextManager[
     return nullcontext()
 
 
-def _store(
-    draft: Draft,
-    now: datetime,
-    key: KeyRecord,
-    actor: Actor,
-    via: str,
-    idempotency: Idempotency | None,
-    spending: Spending | None,
-) -> Counts:
+def _store_one(order: Order) -> Counts:
+    return quota_counters.spend(order.spending, lambda: _store(order))
+
+
+def _store_many(orders: Sequence[Order]) -> list[Counts | Alone]:
+    """By one commit. What that did not store is tried alone, and so learns why."""
+    counts = group_commit.store(orders)
+    return [counts.get(one.draft.id, ALONE) for one in orders]
+
+
+_STORED = Question(Step.STORE, _store_one, _store_many)
+
+
+def _store(order: Order) -> Counts:
+    draft, key, now, idempotency = order.draft, order.key, order.now, order.idempotency
     params: list[Any] = [str(key.account_id), key.id, draft.sender.domain]
     if idempotency is not None:
         params += rows.idempotency_params(idempotency, {"id": str(draft.id)}, now)
-    params += rows.message_params(draft, key=key, actor=actor, via=via, now=now)
+    params += rows.message_params(draft, key=key, actor=order.actor, via=order.via, now=now)
     params += rows.recipient_params(draft, now=now)
-    params += _audit_params(draft, actor, now)
+    params += order.entry.params()
     statement = statements.IDEMPOTENT if idempotency else statements.ONCE
     with unit_of_work([draft], key):
-        counts = run(statement, params, spending)
+        counts = run(statement, params, order.spending)
         if counts[1] and draft.submission.scheduled_at is not None:
             scheduling.announce([draft], now=now)
     return counts
@@ -114,21 +120,20 @@ def run(statement: str, params: list[Any], spending: Spending | None) -> Counts:
     return row[0], row[1], row[2] if spending else None
 
 
-def _audit_params(draft: Draft, actor: Actor, now: datetime) -> list[Any]:
+def _entry(draft: Draft, actor: Actor, now: datetime) -> Entry:
     changes: dict[str, Any] = {
         "from": draft.sender.address,
         "recipients": len(draft.submission.recipients),
     }
     if draft.submission.scheduled_at is not None:
         changes["scheduled_at"] = draft.submission.scheduled_at
-    entry = entries.build(
+    return entries.build(
         by=actor,
         event=Event.SUBMITTED,
         target=Target("email", str(draft.id)),
         changes=changes,
         at=now,
     )
-    return entry.params()
 
 
 def _why_not_live(draft: Draft, key: KeyRecord) -> Refused:

@@ -20,6 +20,7 @@ from sending.accept import DELIVER_TASK
 from sending.audit import Event
 from sending.errors import DailyQuotaExceeded, MonthlyQuotaExceeded
 from sending.gates import Idempotency, Refused
+from sending.group_commit import Counts
 from sending.quotas import Spending
 from sending.rows import Draft
 from sending.submissions import Submission
@@ -197,9 +198,7 @@ def _store(batch: _Batch) -> _Stored | None:
     return _Stored(answer, quotas.headers(spending, used))
 
 
-def _run(
-    batch: _Batch, answer: dict[str, Any], spending: Spending | None, now: datetime
-) -> accept.Counts:
+def _run(batch: _Batch, answer: dict[str, Any], spending: Spending | None, now: datetime) -> Counts:
     key, actor, many = batch.key, batch.actor, list(batch.drafts.values())
     domains = sorted({draft.sender.domain for draft in many})
     params: list[Any] = [str(key.account_id), domains, key.id, len(domains)]

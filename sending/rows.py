@@ -115,6 +115,36 @@ def many_message_params(
     return [*shared, *map(list, zip(*rows, strict=True))]
 
 
+def group_message_params(
+    drafts: Sequence[Draft],
+    *,
+    key: KeyRecord,
+    request_ids: list[str],
+    vias: list[str],
+    times: list[datetime],
+) -> list[Any]:
+    rows = [_message_row(draft) for draft in drafts]
+    shared = [key.id, key.environment]
+    return [*shared, request_ids, vias, times, *map(list, zip(*rows, strict=True))]
+
+
+def many_idempotency_params(many: Sequence[tuple[Idempotency, Draft, datetime]]) -> list[Any]:
+    """Of one endpoint. The answer names the message."""
+    expiry = timedelta(hours=settings.IDEMPOTENCY_HOURS)
+    rows = [
+        (
+            new_id(),
+            idempotency.digest,
+            idempotency.fingerprint,
+            orjson.dumps({"id": str(draft.id)}).decode(),
+            now + expiry,
+            draft.sender.domain,
+        )
+        for idempotency, draft, now in many
+    ]
+    return [many[0][0].endpoint, *map(list, zip(*rows, strict=True))]
+
+
 def many_recipient_params(drafts: Sequence[Draft], *, now: datetime) -> list[Any]:
     rows = [
         (

@@ -117,8 +117,7 @@ IDEMPOTENT = (
 
 # --- Many messages at once -----------------------------------------------------------------------
 
-# Every domain that the batch sends from must be verified, or there is no row of `live`.
-_LIVE_MANY = f"""
+_VERIFIED = f"""
 {_TENANT},
 verified AS MATERIALIZED (
     SELECT domain.id, domain.name FROM tenant CROSS JOIN LATERAL (
@@ -126,13 +125,16 @@ verified AS MATERIALIZED (
         WHERE d.account_id = tenant.id AND d.name = ANY(%s::text[]) AND d.can_send
         OFFSET 0
     ) AS domain
-),
-live AS MATERIALIZED (
+)"""
+_LIVING = f"""
     SELECT tenant.id AS account_id FROM tenant CROSS JOIN LATERAL (
         SELECT k.id FROM apikeys_apikey k, accounts_account a WHERE {_LIVE_KEY} OFFSET 0
     ) AS living
-    WHERE (SELECT count(*) FROM verified) = %s
-)"""
+"""
+# Every domain that the batch sends from must be verified, or there is no row of `live`.
+_LIVE_MANY = f"""
+{_VERIFIED},
+live AS MATERIALIZED ({_LIVING} WHERE (SELECT count(*) FROM verified) = %s)"""
 
 # An array of arrays cannot be ragged, so the lists of addresses travel as array literals.
 _ROWS_MANY = f"""
@@ -153,25 +155,87 @@ message AS (
     {_identity("accepted.account_id", "one.sender_key")}
     RETURNING id
 ),
+{{recipients}},"""
+
+
+def _recipients_many(source: str, condition: str) -> str:
+    return f"""
 recipients AS (
     INSERT INTO sending_recipient ({_RECIPIENT_COLUMNS})
-    SELECT one.id, accepted.account_id, one.message_id, one.kind, one.address, one.domain,
+    SELECT one.id, {source}.account_id, one.message_id, one.kind, one.address, one.domain,
            CASE WHEN stopped.id IS NULL THEN one.state ELSE 'suppressed' END, 0, 0, one.due_at,
            '', '', '', '', ''
-    FROM accepted CROSS JOIN unnest(
+    FROM {source} JOIN unnest(
         %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[],
         %s::timestamptz[], %s::text[], %s::boolean[]
     ) AS one (id, message_id, kind, address, domain, state, due_at, mailbox, marketing)
-    {_stopped("accepted.account_id", "one.marketing")}
-),"""
+    ON {condition}
+    {_stopped(f"{source}.account_id", "one.marketing")}
+)"""
 
+
+_RECIPIENTS_OF_BATCH = _recipients_many("accepted", "true")
 MANY = (
-    f"WITH {_LIVE_MANY}, {_ROWS_MANY.format(source='live')} "
+    f"WITH {_LIVE_MANY}, {_ROWS_MANY.format(source='live', recipients=_RECIPIENTS_OF_BATCH)} "
     f"{entries.insert_ctes('accepted')} {_END}"
 )
 MANY_IDEMPOTENT = (
-    f"WITH {_LIVE_MANY}, {_FRESH}, {_ROWS_MANY.format(source='fresh')} "
+    f"WITH {_LIVE_MANY}, {_FRESH}, "
+    f"{_ROWS_MANY.format(source='fresh', recipients=_RECIPIENTS_OF_BATCH)} "
     f"{entries.insert_ctes('accepted')} {_END}"
+)
+
+# --- The messages of many requests of one key ----------------------------------------------------
+
+_LIVE_GROUP = f"{_VERIFIED}, live AS MATERIALIZED ({_LIVING})"
+
+# In the order of their digests, so that two groups never wait for each other in a ring.
+_FRESH_GROUP = """
+fresh AS (
+    INSERT INTO sending_idempotentrequest AS stored
+        (id, account_id, endpoint, key_digest, fingerprint, answer, expires_at)
+    SELECT one.id, live.account_id, %s, one.key_digest, one.fingerprint, one.answer::jsonb,
+           one.expires_at
+    FROM live, unnest(
+        %s::uuid[], %b::bytea[], %b::bytea[], %s::text[], %s::timestamptz[], %s::text[]
+    ) AS one (id, key_digest, fingerprint, answer, expires_at, domain)
+    JOIN verified ON verified.name = one.domain
+    ORDER BY one.key_digest
+    ON CONFLICT (account_id, endpoint, key_digest) DO UPDATE
+        SET fingerprint = excluded.fingerprint, answer = excluded.answer,
+            expires_at = excluded.expires_at
+        WHERE stored.expires_at <= now()
+    RETURNING account_id, (stored.answer->>'id')::uuid AS message_id
+)"""
+
+_ROWS_GROUP = f"""
+message AS (
+    INSERT INTO sending_message ({_MESSAGE_COLUMNS})
+    SELECT one.id, live.account_id, %s, verified.id, %s, one.via, one.request_id, one.message_id,
+           {_named("one.sender")}, one.sender_address, one."to"::text[], one.cc::text[],
+           one.bcc::text[], COALESCE(one.reply_to::text[], identity.reply_to), one.subject,
+           one.tags::jsonb, one.content, one.size, one.scheduled_at, one.created_at
+    FROM live CROSS JOIN unnest(
+        %s::text[], %s::text[], %s::timestamptz[],
+        %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+        %s::text[], %s::text[], %s::text[], %s::text[], %b::bytea[], %s::int[],
+        %s::timestamptz[], %s::text[]
+    ) AS one (request_id, via, created_at,
+              id, domain, message_id, sender, sender_address, "to", cc, bcc, reply_to, subject,
+              tags, content, size, scheduled_at, sender_key)
+    JOIN verified ON verified.name = one.domain
+    {{fresh}}
+    {_identity("live.account_id", "one.sender_key")}
+    RETURNING id, account_id
+),
+{_recipients_many("message", "one.message_id = message.id")},
+{entries.insert_many_ctes("message")}
+SELECT ARRAY(SELECT id FROM message)"""
+
+GROUP = f"WITH {_LIVE_GROUP}, {_ROWS_GROUP.format(fresh='')}"
+GROUP_IDEMPOTENT = (
+    f"WITH {_LIVE_GROUP}, {_FRESH_GROUP}, "
+    f"{_ROWS_GROUP.format(fresh='JOIN fresh ON fresh.message_id = one.id')}"
 )
 
 # --- With quotas ---------------------------------------------------------------------------------
@@ -188,6 +252,8 @@ SPENDING = {
     IDEMPOTENT: IDEMPOTENT + _SPEND.format(stored="message"),
     MANY: MANY + _SPEND.format(stored="accepted"),
     MANY_IDEMPOTENT: MANY_IDEMPOTENT + _SPEND.format(stored="accepted"),
+    GROUP: GROUP + _SPEND.format(stored="live"),
+    GROUP_IDEMPOTENT: GROUP_IDEMPOTENT + _SPEND.format(stored="live"),
 }
 
 # --- What the statements did not store, and why ---------------------------------------------------
