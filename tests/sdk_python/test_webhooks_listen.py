@@ -142,3 +142,14 @@ def test_a_key_without_the_scope_is_told_so(
     assert ran.returncode == 2
     assert "webhooks:write" in ran.stderr
     assert token not in ran.stderr
+
+
+def test_a_certificate_of_an_unknown_authority_is_told_with_its_mend(
+    token: str, api: HttpReceiver, authority: Authority, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    stranger = Authority(tmp_path / "other")
+    ran = listen(*(api, stranger, tmp_path, "--forward-to", "http://localhost:1/"), token=token)
+    assert ran.returncode == 2
+    assert "QUEENSMTP_CA" in ran.stderr
+    assert api.requests == []

@@ -54,7 +54,16 @@ class Api:
         except HTTPError as error:
             raise CallRefused(error.code, _message(error)) from None
         except (OSError, HTTPException, ValueError) as error:
-            raise CallFailed(f"{self._url}: {error}") from None
+            raise CallFailed(f"{self._url}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
+        return (
+            "nobody whom this machine trusts signed its certificate; if you know who did, "
+            "name that authority's file in QUEENSMTP_CA or by --ca"
+        )
+    return str(error)
 
 
 def _message(error: HTTPError) -> str:
