@@ -11,6 +11,7 @@ from queensmtp_verify.command_line import BAD, GOOD, UNREAD, main
 
 from auditlog import log_keys
 from auditlog.checkpoints import verifier_key
+from tests.auditlog.test_exports import exported
 from tests.factories.auditlog import record_many
 from tests.sdk_verify.conftest import Files, changed
 
@@ -55,6 +56,24 @@ def test_the_hash_of_the_manifest_covers_every_byte(
     assert main([str(renamed), "--key", keys]) == GOOD
     assert main([str(renamed), "--key", keys, "--sha256", digest]) == BAD
     assert "its bytes are not those" in capsys.readouterr().out
+
+
+def test_a_csv_is_checked_with_its_manifest(files: Files, keys: str, capsys: Output) -> None:
+    body, data = exported(files.api, format="csv", proofs=True, event="domain.created")
+    path, manifest = files.write(data), files.write(json.dumps(body).encode())
+    assert main([str(path), "--key", keys, "--manifest", str(manifest)]) == GOOD
+    path.write_bytes(data.replace(b"\r\n", b"\n", 1))
+    assert main([str(path), "--key", keys, "--manifest", str(manifest)]) == BAD
+    assert "its bytes are not those" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"checkpoint": null, "sha256": null}'])
+def test_what_is_no_manifest_is_not_read(
+    files: Files, keys: str, text: str, capsys: Output
+) -> None:
+    path = files.write(text.encode())
+    assert main([str(path), "--key", keys, "--manifest", str(path)]) == UNREAD
+    assert "no manifest of a finished export" in capsys.readouterr().err
 
 
 def test_two_files_are_held_against_each_other(files: Files, keys: str, capsys: Output) -> None:

@@ -192,4 +192,4 @@ def test_a_changed_cell_of_a_csv_is_found(files: Files, trust: Trust) -> None:
 
 
 def test_a_csv_without_its_checkpoint_is_not_called_good(files: Files, trust: Trust) -> None:
-    assert "give the note" in found(files.export(format="csv"), trust)
+    assert "give the export's manifest" in found(files.export(format="csv"), trust)

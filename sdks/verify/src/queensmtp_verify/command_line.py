@@ -2,10 +2,12 @@
 
 import argparse
 import hashlib
+import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from queensmtp_verify.comparison import compare, read_proof
 from queensmtp_verify.findings import Finding, Malformed
@@ -48,9 +50,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--origin", help="the log that you expect: `<host>/<account id>`")
     parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="the note of a CSV's checkpoint"
+        "--manifest",
+        type=Path,
+        metavar="FILE",
+        help="the export's manifest: its checkpoint, which a CSV does not hold, and its SHA-256",
     )
-    parser.add_argument("--sha256", metavar="HEX", help="the file's hash, from the manifest")
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="the note of a CSV's checkpoint alone"
+    )
+    parser.add_argument("--sha256", metavar="HEX", help="the file's hash alone")
     parser.add_argument(
         "--with", dest="other", type=Path, metavar="FILE", help="another file of the same log"
     )
@@ -66,19 +74,43 @@ def _run(asked: argparse.Namespace) -> int:
         witnesses=tuple(map(read_witness, asked.witness)),
         origin=asked.origin,
     )
-    note = asked.checkpoint.read_text() if asked.checkpoint else None
+    manifest = _manifest(asked)
     compares = asked.other is not None
-    report = verify(asked.file, trust, note=note, keep_leaves=compares)
-    if asked.sha256 and hash_of(asked.file) != asked.sha256.lower():
+    report = verify(asked.file, trust, note=manifest.note, keep_leaves=compares)
+    if manifest.sha256 and hash_of(asked.file) != manifest.sha256.lower():
         reason = "its bytes are not those whose SHA-256 you gave"
         report.findings.append(Finding("file", reason))
     findings = _shown(asked.file, report, trust)
     if compares:
-        other = verify(asked.other, trust, note=note, keep_leaves=True)
+        other = verify(asked.other, trust, note=manifest.note, keep_leaves=True)
         findings += _shown(asked.other, other, trust)
         proof = read_proof(asked.consistency) if asked.consistency else None
         findings += _told(compare(report, other, proof), "the two files tell one history")
     return BAD if findings else GOOD
+
+
+class Manifest(NamedTuple):
+    """What is known of a file from beside it."""
+
+    note: str | None = None
+    sha256: str | None = None
+
+
+def _manifest(asked: argparse.Namespace) -> Manifest:
+    found = read_manifest(asked.manifest) if asked.manifest else Manifest()
+    note = asked.checkpoint.read_text() if asked.checkpoint else found.note
+    return Manifest(note, asked.sha256 or found.sha256)
+
+
+def read_manifest(path: Path) -> Manifest:
+    try:
+        body = json.loads(path.read_bytes())
+        note, sha256 = body["checkpoint"]["note"], body["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Malformed(f"{path} is no manifest of a finished export") from error
+    if not (isinstance(note, str) and isinstance(sha256, str)):
+        raise Malformed(f"{path} is no manifest of a finished export")
+    return Manifest(note, sha256)
 
 
 def hash_of(path: Path) -> str:

@@ -162,7 +162,7 @@ def _check_end(report: Report, export: JsonLines) -> None:
 def _verify_csv(lines: Iterator[str], trust: Trust, note: str | None, keep_leaves: bool) -> Report:
     report = Report("export")
     if note is None:
-        reason = "a CSV holds none: give the note of the export's checkpoint"
+        reason = "a CSV holds none: give the export's manifest, or the note of its checkpoint"
         report.findings.append(Finding("checkpoint", reason))
         return report
     report.checkpoint, report.findings = trust.findings(note)
