@@ -83,6 +83,13 @@ METRICS = (
         "For how long the recipient that is due longest has been due; 0 when none is.",
     ),
     Metric(
+        "queensmtp_returned_mails",
+        Kind.COUNTER,
+        "Mails to return paths and to the address of feedback loops.",
+        "outcome",
+        ("failed", "delayed", "complaint", "unclear", "nothing"),
+    ),
+    Metric(
         "queensmtp_operator_mails",
         Kind.COUNTER,
         "Mails to postmaster and abuse.",

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import timezone
 
+from queensmtp import measures
 from sending import complaints, feedback, operator_mail, plain_bounces, reports, return_paths
 from sending.database_threads import in_thread
 from sending.mailrooms import Client, Envelope, LoggedIn
@@ -22,6 +23,8 @@ ONE_AT_A_TIME = "452 4.5.3 One address a message; send the rest in another"
 TAKEN = "250 2.0.0 Thank you"
 NOTHING_NEW = "250 2.0.0 Nothing new"
 NO_REPORT = "250 2.0.0 That is no report; it is not kept"
+
+METRIC, NOTHING = "queensmtp_returned_mails", "nothing"
 
 logger = logging.getLogger(__name__)
 
@@ -80,20 +83,24 @@ def _take_return(recipient_id: UUID | None, content: bytes, sender: str) -> str:
     """A return path says whom it is about, and the mail says only what happened."""
     mail = reports.opened(content)
     if mail is None or recipient_id is None:
-        return NO_REPORT
+        return _record(None)
     part = reports.formal_part(mail)
     report = reports.read(part) if part else plain_bounces.read(mail, sender=sender)
-    return _record(report, recipient_id) if report else NO_REPORT
+    return _record(report, recipient_id)
 
 
 def _take_complaint(content: bytes, sender: str) -> str:
     """The address is everybody's: a token in the message that came back says whom it is about."""
     mail = reports.opened(content)
     found = complaints.read(mail, sender=sender, keys=settings.LINK_KEYS) if mail else None
-    return _record(found.report, found.recipient_id) if found else NO_REPORT
+    return _record(found.report, found.recipient_id) if found else _record(None)
 
 
-def _record(report: Report, recipient_id: UUID) -> str:
-    is_new = feedback.take_report(report, recipient_id=recipient_id, now=timezone.now())
-    logger.info("report_taken", extra={"kind": report.kind, "is_new": is_new})
-    return TAKEN if is_new else NOTHING_NEW
+def _record(report: Report | None, recipient_id: UUID | None = None) -> str:
+    reply = NO_REPORT
+    if report is not None and recipient_id is not None:
+        is_new = feedback.take_report(report, recipient_id=recipient_id, now=timezone.now())
+        logger.info("report_taken", extra={"kind": report.kind, "is_new": is_new})
+        reply = TAKEN if is_new else NOTHING_NEW
+    measures.add({(METRIC, report.kind if report else NOTHING): 1})
+    return reply

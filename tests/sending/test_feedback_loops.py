@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from queensmtp import measures
 from queensmtp.tenancy import tenant
 from sending import actions, complaints, feedback_ids, reports, return_paths, return_port
 from sending.models import Recipient
@@ -148,6 +149,21 @@ def test_nothing_but_a_token_of_ours_is_believed(cast: Cast) -> None:
     above = f"{token_line(recipient)}\r\n".encode() + abuse_report()
     assert report(above) == return_port.NO_REPORT
     assert (events(cast), suppressions(cast)) == ([], [])
+
+
+def test_what_comes_is_counted(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(return_port, "METRIC", "returned_mails_of_this_test")
+    recipient = delivered(cast)
+    report(abuse_report(returned=copy_for(recipient)))
+    report(abuse_report())
+    with as_role("worker"):
+        return_port.take([path_of(recipient)], delivery_report())
+        counted = {
+            label: value
+            for (name, label), value in measures.read().items()
+            if name == return_port.METRIC
+        }
+    assert counted == {"complaint": 1, "nothing": 1, "failed": 1}
 
 
 @pytest.mark.parametrize("feedback", ["not-spam", "auth-failure"])
