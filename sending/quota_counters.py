@@ -54,11 +54,17 @@ WHERE m.account_id = %(account)s AND r.account_id = %(account)s
   AND m.environment <> '{sandbox.ENVIRONMENT}' AND r.domain <> %(sandbox)s
   AND (%(keys)s::uuid[] IS NULL OR m.key_id = ANY (%(keys)s::uuid[]))
 """
+# One counts, and who waited for that finds the counter open.
+OPENING = "SELECT pg_advisory_xact_lock(hashtextextended(%(counter)s::text || %(period)s, 0))"
 OPEN = f"""
 INSERT INTO sending_quotacounter
     (account_id, counter_id, period, starts_on, allowed, used, told_percent)
 SELECT %(account)s, %(counter)s, %(period)s, %(starts_on)s, %(allowed)s, ({LEDGER}), 0
-ON CONFLICT DO NOTHING
+WHERE NOT EXISTS (
+    SELECT 1 FROM sending_quotacounter q
+    WHERE q.account_id = %(account)s AND q.counter_id = %(counter)s
+      AND q.period = %(period)s AND q.starts_on = %(starts_on)s
+)
 """
 
 Answer = TypeVar("Answer")
@@ -147,7 +153,9 @@ def _open(spending: Spending) -> None:
     a quota is new. Mail that comes meanwhile waits for the row."""
     with tenancy.tenant(spending.account_id), connection.cursor() as cursor:
         for quota in spending.quotas:
-            cursor.execute(OPEN, _ledger_params(spending, quota))
+            params = _ledger_params(spending, quota)
+            cursor.execute(OPENING, params)
+            cursor.execute(OPEN, params)
 
 
 def _ledger_params(spending: Spending, quota: Quota) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -426,6 +427,29 @@ def test_of_a_thousand_at_once_exactly_the_quota_is_accepted(
     assert spending is not None
     used = quota_counters.used_of(spending)
     assert used == [quota_counters.ledger(spending, one) for one in spending.quotas] == [100] * 3
+
+
+def test_many_who_find_no_counter_open_it_once_with_what_was_accepted_before(
+    crowded: tuple[Cast, KeyRecord], allow: Callable[..., None]
+) -> None:
+    cast, record = crowded
+    submission = submissions.read(BODY, recipients_maximum=50)
+    actor = gate.actor_of(record, origin=ORIGIN)
+    unlimited = replace(record, daily_quota=None)
+    for _ in range(3):
+        accept.accept_email(submission, key=unlimited, actor=actor, via="api")
+    allow(monthly=1_000)
+
+    def attempt(_: int) -> None:
+        try:
+            accept.accept_email(submission, key=record, actor=actor, via="api")
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(attempt, range(16)))
+
+    assert counters(cast) == {"day": 19, "month": 19}
 
 
 # --- Periods -------------------------------------------------------------------------------------
