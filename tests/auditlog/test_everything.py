@@ -60,6 +60,9 @@ def test_every_route_leaves_an_entry_when_it_is_allowed_and_when_it_is_refused(
             if answer.status_code == 405:
                 continue
             asked += 1
+            if answer.streaming:
+                # A file that is not read to its end stays open.
+                list(answer)
             if not entries_of(cast, answer["X-Request-Id"]):
                 silent.append((method, route, answer.status_code))
     assert not silent
