@@ -315,6 +315,11 @@ BOUNCES_HOST = os.environ.get("BOUNCES_HOST", "127.0.0.1")
 # The address that is registered for feedback loops, and who reads mail to postmaster and abuse.
 FEEDBACK_ADDRESS = os.environ.get("FEEDBACK_ADDRESS", f"fbl@{RETURN_PATH_HOST}").lower()
 OPERATOR_ADDRESS = os.environ.get("OPERATOR_ADDRESS", "")
+if OPERATOR_ADDRESS.lower().endswith(f"@{RETURN_PATH_HOST.lower()}"):
+    raise ImproperlyConfigured(
+        "OPERATOR_ADDRESS is at RETURN_PATH_HOST, whose mail it is to get: "
+        "set it to a mailbox elsewhere."
+    )
 # Where SMTP submission listens: implicit TLS on base+465, STARTTLS on base+587.
 SMTP_HOST = os.environ.get("SMTP_HOST", "127.0.0.1")
 SMTP_STARTTLS = read.flag("SMTP_STARTTLS", default=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from django.http import Http404, HttpResponse
-from django.urls import resolve
+from django.urls import Resolver404, resolve
 
 from queensmtp.requests import TracedRequest
 from sending import link_hosts
@@ -12,7 +12,7 @@ from sending.api import send_batch, send_email
 SENDS = {"/v1/emails": send_email, "/v1/emails/batch": send_batch}
 LINKS = "sending.link_urls"
 LINK_PATHS = ("/t/", "/u/")
-NO_LINK = "This link was not made by us, or it was changed.\n"
+NO_LINK = "There is nothing here but the links of mails.\n"
 
 
 class TrackingHosts:
@@ -33,8 +33,10 @@ def _answer_link(request: TracedRequest) -> HttpResponse:
     try:
         found = resolve(request.path_info, urlconf=LINKS)
         response: HttpResponse = found.func(request, *found.args, **found.kwargs)
-    except Http404:
+    except Resolver404:
         return HttpResponse(NO_LINK, status=404, content_type="text/plain")
+    except Http404 as problem:
+        return HttpResponse(f"{problem}\n", status=404, content_type="text/plain")
     return response
 
 

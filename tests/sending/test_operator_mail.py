@@ -1,7 +1,10 @@
 """Mail to postmaster and abuse: taken at any host, and handed to the operator."""
 
 import email
+import os
 import smtplib
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -90,3 +93,17 @@ def test_a_flood_does_not_reach_the_operator(
             send(listener, "abuse@bounces.localhost")
         assert len(sink.messages) == 2
     assert refused.value.smtp_code == 451
+
+
+def test_the_operator_is_not_written_to_through_the_listener_itself() -> None:
+    """It would hand each mail on to itself for ever."""
+    environment = {**os.environ, "OPERATOR_ADDRESS": "ops@Bounces.localhost"}
+    started = subprocess.run(
+        [sys.executable, "-c", "import queensmtp.settings"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert started.returncode == 1
+    assert "set it to a mailbox elsewhere" in started.stderr

@@ -15,6 +15,7 @@ from django.utils import timezone
 from contacts.models import Suppression
 from domains.models import Domain
 from domains.standing import TEMPORARY_FAILURE, VERIFIED, Finding
+from queensmtp.ids import new_id
 from queensmtp.tenancy import tenant
 from sending import actions
 from sending.links import Linker, Place
@@ -162,6 +163,12 @@ def test_a_target_cannot_pass_for_a_host(recipient: Recipient) -> None:
 )
 def test_nothing_else_is_answered_there(path: str) -> None:
     assert visit(path).status_code == 400
+
+
+def test_a_link_of_a_message_that_is_gone_says_so(cast: Cast) -> None:
+    gone = Linker("https://localhost:8443", settings.LINK_KEYS, Place(cast.hive.pk, new_id()), HOST)
+    answer = visit(gone.unsubscribe())
+    assert (answer.status_code, b"no longer kept" in answer.content) == (404, True)
 
 
 @pytest.mark.parametrize("path", ["/t/", "/t/x", "/u/", "/t/c/a/b/c", "/t/o/x.gif", "/u/x"])
