@@ -52,7 +52,7 @@ kills: venv ## The same with 400 messages.
 	@$(VENV)/python -m deploy.chaos --messages 400 --per-second 20 --kills 5 --seconds-between-kills 3
 
 mtas: venv ## Postfix, Exim and OpenSMTPD relay for us, report to us and submit to us.
-	@$(LOCAL) run $(VENV)/python -m pytest $(ARGS) tests/mtas/check_relay.py tests/mtas/check_submission.py
+	@$(LOCAL) run $(VENV)/python -m pytest $(ARGS) tests/mtas/check_*.py
 
 tls-scan: venv ## testssl.sh in front of every TLS port of a clean clone of HEAD.
 	@$(VENV)/python -m deploy.tls_scan

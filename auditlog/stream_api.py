@@ -51,6 +51,7 @@ class OneStream(AuditView):
         "PATCH": Event.STREAM_SWITCHED,
         "DELETE": Event.STREAM_REMOVED,
     }
+    without_fields = ("DELETE",)
 
     def get(self, request: ApiRequest, stream_id: str) -> Response:
         return Response(serializers.stream_body(self.get_stream(request, stream_id)))

@@ -53,6 +53,7 @@ class OneView(ViewsView):
     """/v1/audit-log/views/{id}"""
 
     audit_events: ClassVar[dict[str, str]] = {"GET": Event.VIEW_READ, "DELETE": Event.VIEW_REMOVED}
+    without_fields = ("DELETE",)
 
     def get(self, request: ApiRequest, view_id: str) -> Response:
         return Response(serializers.view_body(self.find_view(request, view_id)))
