@@ -13,7 +13,9 @@ from accounts.errors import (
     HasSignIn,
     InvitationEnded,
     LastOwner,
+    MayNotChange,
     MoreThanOwn,
+    NoMember,
     NotInvited,
     OwnersOnly,
     TooManyInvitations,
@@ -70,7 +72,7 @@ def change_plan(*, account: Account, plan: Plan, by: Actor) -> None:
 def add_member(
     *, account: Account, user: User, role: Role, by: Actor, by_membership: Membership | None = None
 ) -> Membership:
-    _check_owner_rule(by_membership, None, role)
+    _check_rights(by_membership, None, role)
     membership, created = Membership.objects.get_or_create(
         account=account, user=user, defaults={"role": role}
     )
@@ -91,7 +93,7 @@ def change_role(
 ) -> Membership:
     membership = _locked(membership)
     before = membership.role
-    _check_owner_rule(by_membership, before, role)
+    _check_rights(by_membership, before, role)
     if before == Role.OWNER and role != Role.OWNER:
         _keep_an_owner(membership)
     membership.role = role.value
@@ -110,7 +112,7 @@ def remove_member(
     *, membership: Membership, by: Actor, by_membership: Membership | None = None
 ) -> None:
     membership = _locked(membership)
-    _check_owner_rule(by_membership, membership.role, None)
+    _check_rights(by_membership, membership.role, None)
     if membership.is_owner:
         _keep_an_owner(membership)
     auditlog.record(
@@ -128,7 +130,8 @@ def invite(*, email: str, role: Role, by: Actor, by_membership: Membership) -> I
     email, now = email.strip().lower(), timezone.now()
     # The account's row is the lock of its invitations, too.
     account = Account.objects.select_for_update().get(pk=by_membership.account_id)
-    if not by_membership.can_give(role):
+    giver = Membership.objects.filter(pk=by_membership.pk).first()
+    if giver is None or not giver.can_give(role):
         raise MoreThanOwn
     if account.memberships.filter(user__email=email).exists():
         raise AlreadyMember
@@ -215,7 +218,10 @@ def _locked(membership: Membership) -> Membership:
     # The account's row is the lock of its member list: two owners who leave at the same moment
     # take turns, and the second one is refused.
     Account.objects.select_for_update().get(pk=membership.account_id)
-    return Membership.objects.select_related("user").get(pk=membership.pk)
+    found = Membership.objects.select_related("user").filter(pk=membership.pk).first()
+    if found is None:
+        raise NoMember
+    return found
 
 
 def _keep_an_owner(leaving: Membership) -> None:
@@ -224,9 +230,17 @@ def _keep_an_owner(leaving: Membership) -> None:
         raise LastOwner
 
 
-def _check_owner_rule(by: Membership | None, before: str | None, after: str | None) -> None:
-    """Without `by` the actor is the system: a seed or an operator's command."""
-    if by is not None and Role.OWNER in (before, after) and not by.has(Right.OWNERS_WRITE):
+def _check_rights(by: Membership | None, before: str | None, after: str | None) -> None:
+    """Those of this moment, under the lock: they may have changed since the page was opened.
+
+    Without `by` the actor is the system: a seed or an operator's command.
+    """
+    if by is None:
+        return
+    giver = Membership.objects.filter(pk=by.pk).first()
+    if giver is None or not giver.has(Right.MEMBERS_WRITE):
+        raise MayNotChange
+    if Role.OWNER in (before, after) and not giver.has(Right.OWNERS_WRITE):
         raise OwnersOnly
 
 

@@ -24,6 +24,18 @@ class AlreadyMember(AccountsError):
     message = "This person is a member of the account already."
 
 
+class NoMember(AccountsError):
+    """Somebody else removed them a moment ago."""
+
+    message = "This person is not a member of the account any more."
+
+
+class MayNotChange(AccountsError):
+    """Whoever asks has lost the right since the page was opened."""
+
+    message = "You may not change members any more. Ask an owner or admin."
+
+
 class OwnersOnly(AccountsError):
     """Only an owner makes or unmakes owners."""
 

@@ -4,7 +4,14 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from accounts import actions
-from accounts.errors import AlreadyMember, LastOwner, OwnersOnly
+from accounts.errors import (
+    AlreadyMember,
+    LastOwner,
+    MayNotChange,
+    MoreThanOwn,
+    NoMember,
+    OwnersOnly,
+)
 from accounts.models import Account, Membership
 from accounts.roles import Role
 from accounts.seats import memberships_of
@@ -72,6 +79,33 @@ def test_only_an_owner_makes_owners(hive: Cast) -> None:
         actions.remove_member(
             membership=hive.alice.membership, by=hive.bob.actor, by_membership=admin
         )
+
+
+def test_who_lost_a_role_while_the_page_was_open_changes_nobody(hive: Cast) -> None:
+    dana = make_person("dana")
+    viewer = actions.add_member(account=hive.hive, user=dana, role=Role.VIEWER, by=hive.alice.actor)
+    seen = actions.change_role(membership=hive.bob.membership, role=Role.OWNER, by=hive.alice.actor)
+    actions.change_role(membership=seen, role=Role.ADMIN, by=hive.alice.actor)
+    with pytest.raises(OwnersOnly):
+        actions.change_role(
+            membership=viewer, role=Role.OWNER, by=hive.bob.actor, by_membership=seen
+        )
+    with pytest.raises(MoreThanOwn):
+        actions.invite(
+            email="erin@erin.example", role=Role.OWNER, by=hive.bob.actor, by_membership=seen
+        )
+    actions.remove_member(membership=seen, by=hive.alice.actor)
+    with pytest.raises(MayNotChange):
+        actions.remove_member(membership=viewer, by=hive.bob.actor, by_membership=seen)
+    assert Membership.objects.get(user=dana).role == Role.VIEWER
+
+
+def test_a_member_whom_somebody_else_removed_is_gone(hive: Cast) -> None:
+    actions.remove_member(membership=hive.bob.membership, by=hive.alice.actor)
+    with pytest.raises(NoMember):
+        actions.change_role(membership=hive.bob.membership, role=Role.VIEWER, by=hive.alice.actor)
+    with pytest.raises(NoMember):
+        actions.remove_member(membership=hive.bob.membership, by=hive.alice.actor)
 
 
 def test_a_change_whose_entry_fails_is_not_kept(
