@@ -61,7 +61,8 @@ def suppress(
     """
     account_id, now = by.tenant_id, timezone.now()
     distinct = {(one.email, one.marketing_only): one for one in reversed(wanted)}
-    changed = _insert(account_id, by, list(distinct.values())[::-1], now)
+    # In one order in every request, so that none waits for another that waits for it.
+    changed = _insert(account_id, by, [distinct[place] for place in sorted(distinct)], now)
     rows = Suppression.objects.of(account_id, {one.email for one in wanted}).filter(removed_at=None)
     found = {(row.email, row.marketing_only): row for row in rows}
     added = [row for row in found.values() if row.pk in changed]

@@ -87,7 +87,9 @@ def read_text(text: str, *, now: datetime) -> Read:
             if at > ROWS_AT_MOST:
                 raise FileRefused(f"The file has more than {ROWS_AT_MOST} rows; split it.")
             if any(cells):
-                read_row(dict(zip(columns, cells, strict=False)), rows.line_num, found, now)
+                row = dict(zip(columns, cells, strict=False))
+                row["email"] = _as_written(row.get("email", "").strip())
+                read_row(row, rows.line_num, found, now)
     except csv.Error as problem:
         raise FileRefused(f"Line {rows.line_num} is no CSV: {problem}.") from None
     return found
@@ -141,8 +143,7 @@ def _name(cell: str) -> str:
 def read_row(row: Mapping[str, str], at: int, found: Read, now: datetime) -> None:
     """Take in one row, or name what is wrong with it."""
     try:
-        # Our own export puts an apostrophe before what would be a formula.
-        key = addresses.parse(row.get("email", "").strip().removeprefix("'")).key
+        key = addresses.parse(row.get("email", "").strip()).key
     except AddressRefused as refused:
         found.refuse(at, "email", f"the address {refused.message}")
         return
@@ -158,6 +159,11 @@ def read_row(row: Mapping[str, str], at: int, found: Read, now: datetime) -> Non
     found.wanted.append(
         Wanted(key, Origin(origin), reason.strip()[:REASON_LIMIT], expires_at=ends_at)
     )
+
+
+def _as_written(cell: str) -> str:
+    """An apostrophe may be our export's, before what would be a formula, or begin an address."""
+    return cell[1:] if cell == neutral(cell[1:]) else cell
 
 
 def _moment(text: str, now: datetime) -> datetime | str | None:

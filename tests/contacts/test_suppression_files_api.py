@@ -3,20 +3,24 @@
 import csv
 import io
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
 from auditlog.models import Entry
-from contacts import csv_files, file_api
-from contacts.models import Suppression
+from contacts import actions, csv_files, file_api
+from contacts.actions import Wanted
+from contacts.models import Origin, Suppression
 from queensmtp.api_document import document
 from queensmtp.tenancy import tenant
-from tests.factories.cast import Cast
+from tests.factories.cast import Cast, make_cast
 from tests.factories.keys import bearer, make_key
 from tests.factories.webhooks import make_endpoint
 from webhooks.models import Delivery
@@ -62,6 +66,17 @@ def events(cast: Cast, event: str) -> list[Entry]:
         return list(Entry.objects.filter(event=event).order_by("pk"))
 
 
+def wait_until_it_waits() -> None:
+    """Until another connection stands before a lock of ours."""
+    for _ in range(500):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")
+
+
 # --- In ------------------------------------------------------------------------------------------
 
 
@@ -94,6 +109,42 @@ def test_takes_json(cast: Cast, token: str) -> None:
     with tenant(cast.hive.pk):
         found = Suppression.objects.get(email="ann@wasp.example").expires_at
         assert found is not None and found.isoformat() == end
+
+
+def test_an_apostrophe_may_begin_an_address(cast: Cast, token: str) -> None:
+    """The mailbox without it is somebody else's, who would get no mail any more."""
+    assert send(token, {"suppressions": [{"email": "'ann@wasp.example"}]}).status_code == 201
+    assert send(token, "email\n'bea@wasp.example\n'+cat@wasp.example\n").status_code == 201
+    assert [email for email, *_ in stored(cast)] == [
+        "'ann@wasp.example",
+        "'bea@wasp.example",
+        "+cat@wasp.example",
+    ]
+    again = b"".join(export(token).streaming_content)  # type: ignore[attr-defined]
+    assert send(token, again).json()["added"] == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_imports_of_the_same_in_another_order_both_succeed() -> None:
+    cast = make_cast()
+    token = make_key(cast.hive)[1]
+    ann, bea = Wanted("ann@wasp.example", Origin.MANUAL), Wanted("bea@wasp.example", Origin.MANUAL)
+
+    def import_the_other_way() -> int:
+        try:
+            items = [{"email": one.email} for one in (bea, ann)]
+            return int(send(token, {"suppressions": items}).status_code)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with tenant(cast.hive.pk):
+            actions.suppress(by=cast.alice.actor, wanted=[ann])
+            other = pool.submit(import_the_other_way)
+            wait_until_it_waits()
+            actions.suppress(by=cast.alice.actor, wanted=[bea])
+        assert other.result() == 201
+    assert len(stored(cast)) == 2
 
 
 def test_is_one_entry_with_its_count_and_one_webhook_each(cast: Cast, token: str) -> None:
