@@ -21,8 +21,6 @@ from queensmtp.pagination import Cursor
 
 TASK = "auditlog.tasks.erase_due"
 LOOKED_AT_ONCE = 100
-# What says whose data is to go: any other filter alone would erase strangers.
-NAMING = frozenset({"actor", "target", "q", "ip"})
 # Of the system alone: they name nobody, and vouch for what is gone.
 KEPT = frozenset({Event.PERSONAL_DATA_ERASED, Event.ENTRIES_PRUNED})
 
@@ -30,11 +28,12 @@ KEPT = frozenset({Event.PERSONAL_DATA_ERASED, Event.ENTRIES_PRUNED})
 @transaction.atomic
 def request(*, by: Actor, query: Mapping[str, Sequence[str]]) -> Erasure:
     """Have personal data erased from every sealed entry that the list finds with this query."""
-    filters.read(query)
-    if not NAMING & query.keys():
-        raise refuse_field(
-            "q", "missing", f"say whose data it is with one of {', '.join(sorted(NAMING))}."
+    if not filters.read(query).names_somebody:
+        message = (
+            "say whose data it is: with words in `q`, with the id of an `actor` or `target`, or "
+            "with one `ip` (of IPv6, at most a /64)."
         )
+        raise refuse_field("q", "missing", message)
     account_id = by.tenant_id
     id = new_id()
     erasure = Erasure.objects.create(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +34,12 @@ class AddressRange:
 
     low: str
     high: str
+
+    @property
+    def is_of_one_customer(self) -> bool:
+        """One address, or the /64 that IPv6 gives to one (RFC 6177)."""
+        low, high = ip_address(self.low), ip_address(self.high)
+        return int(high) - int(low) < (2**64 if low.version == high.version == 6 else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,13 @@ class Filters:
     # Of the target, all of them.
     words: tuple[str, ...] = ()
     reads: bool | None = None
+
+    @property
+    def names_somebody(self) -> bool:
+        """Any other filter alone, and a kind of actor or target, is about strangers too."""
+        is_named = any(one is not None and one.id for one in (self.actor, self.target))
+        is_one_address = self.ip is not None and self.ip.is_of_one_customer
+        return is_named or is_one_address or bool(self.words)
 
     @property
     def hides_reads(self) -> bool:

@@ -190,6 +190,12 @@ def test_a_persons_data_is_erased(admin: AuditApi, api: AuditApi, cast: Cast) ->
     [
         ({}, ("q", "missing")),
         ({"outcome": "allowed"}, ("q", "missing")),
+        ({"actor": "user"}, ("q", "missing")),
+        ({"actor": "key:"}, ("q", "missing")),
+        ({"target": "email:"}, ("q", "missing")),
+        ({"ip": "0.0.0.0/0"}, ("q", "missing")),
+        ({"ip": "192.0.2.0/31"}, ("q", "missing")),
+        ({"ip": "2001:db8::/63"}, ("q", "missing")),
         ({"person": "dana"}, ("person", "unknown_field")),
         ({**PERSON, "limit": "3"}, ("limit", "unknown_field")),
         ({"q": ["dana", "erin"]}, ("q", "invalid")),
@@ -205,6 +211,19 @@ def test_an_erasure_that_names_nobody_is_refused(
     assert refused_fields(send(admin, "post", "/erasures", body)) == [refusal]
     with tenant(cast.hive.pk):
         assert not Erasure.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"actor": "user", "ip": "192.0.2.7"},
+        {"actor": "user:dana"},
+        {"target": "dana"},
+        {"ip": "2001:db8::/64"},
+    ],
+)
+def test_who_is_named_may_be_erased(admin: AuditApi, body: dict[str, str]) -> None:
+    assert send(admin, "post", "/erasures", body).status_code == 201
 
 
 def test_an_erasure_of_another_account_is_not_found(

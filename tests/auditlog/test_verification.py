@@ -326,7 +326,7 @@ def test_no_erasure_empties_what_tells_of_erasures() -> None:
     erase_rightfully()
     seal()
     with tenant(HIVE):
-        erasing.request(by=alice(), query={"actor": ["system"]})
+        erasing.request(by=alice(), query={"actor": ["system:retention"]})
     seal()
     with as_role("worker"):
         assert erasing.erase_due() == 0
