@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from accounts.models import Account
@@ -25,6 +26,7 @@ from sending.states import State, Transition
 from sending.waiting import Waiting
 
 RELEASED_AT_ONCE = 500
+CANCELED_AT_ONCE = 200
 ENDED_SEEN_FOR = timedelta(hours=1)
 ACTOR = "scheduled mail"
 CANCELED_BY = "Canceled before it was sent."
@@ -105,18 +107,29 @@ def release_due(*, now: datetime, limit: int = RELEASED_AT_ONCE) -> int:
     return len(messages)
 
 
+def cancel_of_ended_keys(*, now: datetime, limit: int = CANCELED_AT_ONCE) -> int:
+    """Cancel what keys had scheduled that leaked of late, or were revoked with it (role worker).
+
+    A key may have scheduled any number, so they go by some at a time, each time committed.
+    """
+    total = 0
+    while count := _cancel_some(now, limit):
+        total += count
+    return total
+
+
 @transaction.atomic
-def cancel_of_ended_keys(*, now: datetime) -> int:
-    """Cancel what keys had scheduled that leaked of late, or were revoked with it (role worker)."""
+def _cancel_some(now: datetime, limit: int) -> int:
     found = standing.ended_since(now - ENDED_SEEN_FOR)
+    waits = Recipient.objects.filter(message_id=OuterRef("pk"), state=State.SCHEDULED)
     messages = Message.objects.defer("content").filter(
-        key_id__in=found, scheduled_at__isnull=False, recipients__state=State.SCHEDULED
+        Exists(waits), key_id__in=found, scheduled_at__isnull=False
     )
-    canceled = {one.pk: one for one in messages.distinct()}
-    for message in canceled.values():
+    count = 0
+    for message in messages.order_by("pk")[:limit]:
         assert message.key_id is not None
-        _end_with_key(message, found[message.key_id], now)
-    return len(canceled)
+        count += _end_with_key(message, found[message.key_id], now)
+    return count
 
 
 @dataclass(frozen=True)
@@ -170,19 +183,23 @@ def _refuse(message: Message, reason: str, now: datetime) -> None:
     )
 
 
-def _end_with_key(message: Message, reason: str, now: datetime) -> None:
-    _end(message, State.CANCELED, "email.canceled", CANCELED_WITH_KEY[reason], now)
+def _end_with_key(message: Message, reason: str, now: datetime) -> bool:
+    """Whether there was still something to cancel; another worker may have been first."""
+    if not _end(message, State.CANCELED, "email.canceled", CANCELED_WITH_KEY[reason], now):
+        return False
     audit.record(
         by=system_actor(message.account_id, ACTOR),
         event=Event.CANCELED,
         target=Target("email", str(message.pk)),
         changes={"reason": reason},
     )
+    return True
 
 
-def _end(message: Message, state: State, event: str, text: str, now: datetime) -> None:
+def _end(message: Message, state: State, event: str, text: str, now: datetime) -> bool:
     ended = waiting.move([message.pk], sources=[State.SCHEDULED], to=state, now=now, reply=text)
     _tell(ended, {message.pk: message}, event, text, now=now)
+    return bool(ended)
 
 
 def _tell(

@@ -1,6 +1,7 @@
 """Mail for later: accepted, moved, canceled, and checked again when its time has come."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from apikeys.tokens import Environment
 from auditlog.models import Entry
 from domains.models import Domain
 from queensmtp.tenancy import tenant
-from sending import scheduling
+from sending import scheduling, waiting
 from sending.models import DeliveryEvent, Message, Recipient
 from tests.factories.cast import ORIGIN, Cast, make_cast, make_domain
 from tests.factories.emails import make_email
@@ -312,6 +313,22 @@ def test_a_key_may_be_revoked_with_what_it_scheduled(
         assert told is not None and "was revoked, with all that it had" in told.data["reply"]
 
 
+def test_what_a_stopped_key_scheduled_goes_some_at_a_time(
+    client: Client, cast: Cast, token: str
+) -> None:
+    key, ending = make_key(cast.hive)
+    for _ in range(3):
+        schedule(client, ending, to="ann@wasp.example")
+    with tenant(cast.hive.pk):
+        keys.revoke(by=cast.alice.actor, key=key, cancel_scheduled=True)
+
+    with as_role("worker"):
+        assert scheduling._cancel_some(datetime.now(UTC), 2) == 2
+        assert scheduling.cancel_of_ended_keys(now=datetime.now(UTC), limit=2) == 1
+
+    assert states(cast) == ["canceled"] * 3
+
+
 def test_what_the_worker_missed_is_canceled_at_the_time_of_sending(
     client: Client, cast: Cast
 ) -> None:
@@ -394,3 +411,34 @@ def test_two_workers_release_once_and_a_cancellation_meets_one_of_them() -> None
         scheduling.cancel(by=cast.alice.actor, message=message)
     assert release() == 0
     assert states(cast) == ["canceled"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_cancel_with_a_key_and_one_of_them_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cast = make_cast()
+    make_domain(cast.hive, "hive.example")
+    key, _ = make_key(cast.hive)
+    make_email(cast.hive, key=key, scheduled_at=IN_AN_HOUR)
+    with tenant(cast.hive.pk):
+        keys.revoke(by=cast.alice.actor, key=key, cancel_scheduled=True)
+    have_looked, move = threading.Barrier(2, timeout=10), waiting.move
+
+    def move_together(*args: Any, **kwargs: Any) -> Any:
+        have_looked.wait()
+        return move(*args, **kwargs)
+
+    def cancel() -> int:
+        try:
+            with as_role("worker"):
+                return scheduling.cancel_of_ended_keys(now=datetime.now(UTC))
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(waiting, "move", move_together)
+    with ThreadPoolExecutor(2) as pool:
+        counts = [future.result() for future in [pool.submit(cancel) for _ in range(2)]]
+
+    assert sorted(counts) == [0, 1]
+    assert len(events(cast, "email.canceled")) == 1
