@@ -56,7 +56,7 @@ def _names() -> frozenset[str]:
 @cache
 def _title(name: str) -> str:
     found = TITLE.search((FOLDER / f"{name}.md").read_text())
-    return found[1] if found else name
+    return found[1].replace("`", "") if found else name
 
 
 @cache
@@ -66,6 +66,9 @@ def _html(name: str) -> str:
     for opening, inline in zip(tokens, tokens[1:], strict=False):
         if opening.type == "heading_open":
             opening.attrSet("id", _anchor(inline.content))
+        if opening.type == "table_open":
+            # A wide table is moved sideways, by keyboard too.
+            opening.attrSet("tabindex", "0")
     return str(markdown.renderer.render(tokens, markdown.options, {}))
 
 

@@ -17,6 +17,10 @@ BEFORE_SIGN_IN = {
     "password-reset": "/accounts/password/reset/",
     "signup-closed": "/accounts/signup/",
     "error-404": "/console/nothing",
+    "docs": "/docs",
+    "docs-api": "/docs/api",
+    "docs-keys": "/docs/keys",
+    "docs-security": "/docs/security",
     "unsubscribe": "{unsubscribe_path}",
     "invitation": "{invitation_path}",
 }
