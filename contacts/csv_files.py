@@ -16,6 +16,7 @@ BYTES_AT_MOST = 5 * 1024 * 1024
 ROWS_AT_MOST = 20_000
 LINE_AT_MOST = 10_000
 COLUMNS_AT_MOST = 50
+PIECE_CHARACTERS = 64 * 1024
 # Enough to mend a file by.
 NAMED_AT_MOST = 20
 HEADER = ("email", "origin", "reason", "source_id", "created_at", "expires_at")
@@ -96,19 +97,25 @@ def read_text(text: str, *, now: datetime) -> Read:
 
 
 def write(rows: Iterable[Suppression]) -> Iterator[bytes]:
-    """RFC 4180, a piece for each row; no cell is a formula to a spreadsheet."""
-    yield _line(HEADER)
-    for row in rows:
-        expires_at = row.expires_at.isoformat() if row.expires_at else ""
-        source_id = str(row.source_id) if row.source_id else ""
-        created_at = row.created_at.isoformat()
-        yield _line((row.email, row.origin, row.reason, source_id, created_at, expires_at))
-
-
-def _line(cells: Iterable[str]) -> bytes:
+    """RFC 4180, in pieces of many rows; no cell is a formula to a spreadsheet."""
     text = io.StringIO()
-    csv.writer(text).writerow([neutral(cell) for cell in cells])
-    return text.getvalue().encode()
+    write_row = csv.writer(text).writerow
+    write_row(HEADER)
+    for row in rows:
+        write_row(_cells(row))
+        if text.tell() > PIECE_CHARACTERS:
+            yield text.getvalue().encode()
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue().encode()
+
+
+def _cells(row: Suppression) -> Iterable[str]:
+    """What others wrote is made harmless; ids and times are ours."""
+    yield from (neutral(row.email), row.origin, neutral(row.reason))
+    yield str(row.source_id) if row.source_id else ""
+    yield row.created_at.isoformat()
+    yield row.expires_at.isoformat() if row.expires_at else ""
 
 
 def _short_lines(text: str) -> Iterator[str]:

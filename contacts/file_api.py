@@ -33,7 +33,7 @@ CSV = "text/csv"
 # Of an item in JSON, each a text or null.
 FIELDS = ("email", "origin", "reason", "expires_at")
 # A thread is held while an answer is written.
-EXPORTED_AT_ONCE = 200_000
+EXPORTED_AT_ONCE = 100_000
 FETCHED_AT_ONCE = 2_000
 NEXT_HEADER = "X-Next-After"
 
