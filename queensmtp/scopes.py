@@ -38,4 +38,4 @@ IMPLIED: dict[str, frozenset[str]] = {
 def granted(scopes: Iterable[str]) -> frozenset[str]:
     """The scopes given, and the few that they include."""
     given = frozenset(scopes)
-    return given.union(*(IMPLIED.get(scope, frozenset()) for scope in given))
+    return given.union(*(included for scope, included in IMPLIED.items() if scope in given))

@@ -4,9 +4,11 @@ The single accept, the batch and the SMTP session pass through the same ones, in
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.conf import settings
@@ -16,9 +18,13 @@ from apikeys.policy import KeyRecord, Refusal
 from queensmtp import hot, ratelimit
 from queensmtp.errors import ApiError, FieldError, PayloadTooLarge, RateLimited, Unavailable
 from queensmtp.ratelimit import Limit, Verdict
+from queensmtp.together import Question, Step
 from sending import statements
 from sending.errors import DomainNotVerified, OtherRequestUnderKey
 from sending.submissions import Submission
+
+# Account, endpoint, and the digest of an idempotency key.
+Request = tuple[UUID, str, bytes]
 
 
 class Refused(Exception):
@@ -59,15 +65,34 @@ def key_refusal(submission: Submission, key: KeyRecord) -> Refusal | None:
 
 def find_answer(key: KeyRecord, idempotency: Idempotency) -> Any:
     """The answer that this very request got before, or None; another request is refused."""
-    row = hot.fetch_one(
-        statements.REPLAY, [str(key.account_id), idempotency.endpoint, idempotency.digest]
-    )
+    row = _REPLAY.ask((key.account_id, idempotency.endpoint, idempotency.digest))
     if row is None:
         return None
     fingerprint, answer = row
     if bytes(fingerprint) != idempotency.fingerprint:
         raise Refused(OtherRequestUnderKey())
     return orjson.loads(answer)
+
+
+def _find_one(asked: Request) -> tuple[Any, ...] | None:
+    account_id, endpoint, digest = asked
+    return hot.fetch_one(statements.REPLAY, [str(account_id), endpoint, digest])
+
+
+def _find_for_many(asked: Sequence[Request]) -> list[tuple[Any, ...] | None]:
+    """One query for each account and endpoint."""
+    digests = defaultdict(set)
+    for account_id, endpoint, digest in asked:
+        digests[account_id, endpoint].add(digest)
+    found: dict[Request, tuple[Any, ...]] = {}
+    for (account_id, endpoint), those in digests.items():
+        params = [str(account_id), endpoint, list(those)]
+        for digest, *row in hot.fetch_all(statements.REPLAY_MANY, params):
+            found[account_id, endpoint, bytes(digest)] = tuple(row)
+    return [found.get(one) for one in asked]
+
+
+_REPLAY = Question(Step.REPLAY, _find_one, _find_for_many)
 
 
 def answer_of_the_winner(key: KeyRecord, idempotency: Idempotency | None) -> Any:

@@ -268,6 +268,16 @@ SELECT stored.fingerprint, stored.answer FROM tenant CROSS JOIN LATERAL (
 ) AS stored
 """
 
+REPLAY_MANY = f"""
+WITH {_TENANT}
+SELECT stored.key_digest, stored.fingerprint, stored.answer FROM tenant CROSS JOIN LATERAL (
+    SELECT i.key_digest, i.fingerprint, i.answer FROM sending_idempotentrequest i
+    WHERE i.account_id = tenant.id AND i.endpoint = %s AND i.key_digest = ANY(%b::bytea[])
+      AND i.expires_at > now()
+    OFFSET 0
+) AS stored
+"""
+
 VERIFIED_DOMAINS = f"""
 WITH {_TENANT}
 SELECT array_agg(domain.name) FROM tenant CROSS JOIN LATERAL (

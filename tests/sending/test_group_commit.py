@@ -14,7 +14,11 @@ from django.test import Client
 from accounts.models import Account
 from apikeys import actions as keys
 from auditlog.models import Entry
-from queensmtp import together
+from contacts import actions as contacts
+from contacts.actions import Wanted
+from contacts.models import Origin
+from domains import senders
+from queensmtp import addresses, together
 from queensmtp.tenancy import tenant
 from queensmtp.together import Desk
 from sending import group_commit, rows
@@ -297,6 +301,36 @@ def test_a_quota_counts_only_what_was_stored(cast: Cast, settings: Any) -> None:
     assert [one.status_code for one in responses] == [202, 403, 202]
     used = [one.get("x-resend-daily-quota") for one in responses]
     assert used == ["2", None, "3"]
+
+
+def test_sender_identities_and_suppressions_are_looked_up_for_each(cast: Cast) -> None:
+    _, token = make_key(cast.hive)
+    with tenant(cast.hive.pk):
+        senders.create(
+            by=cast.alice.actor,
+            email=addresses.parse("a@hive.example"),
+            name="Ann",
+            reply_to="r@hive.example",
+        )
+        contacts.suppress(by=cast.alice.actor, wanted=[Wanted("gone@bee.example", Origin.MANUAL)])
+    calls = [
+        sending(token, to=["gone@bee.example", "here@bee.example"]),
+        sending(token, sender="Other <a@hive.example>", reply_to="x@hive.example"),
+        sending(token, sender="b@hive.example"),
+    ]
+
+    assert statuses(*calls) == [202] * 3
+
+    with tenant(cast.hive.pk):
+        stored = Message.objects.order_by("id").values_list("sender", "reply_to")
+        assert list(stored) == [
+            ("Ann <a@hive.example>", ["r@hive.example"]),
+            ("Other <a@hive.example>", ["x@hive.example"]),
+            ("b@hive.example", None),
+        ]
+        states = dict(Recipient.objects.values_list("address", "state"))
+        assert states["gone@bee.example"] == "suppressed"
+        assert states["here@bee.example"] == states["ann@bee.example"] == "queued"
 
 
 def test_scheduled_mail_goes_with_the_others(cast: Cast) -> None:
