@@ -165,6 +165,8 @@ def accept_invitation(*, invitation: Invitation, user: User, origin: Origin) -> 
     """Take the offered place, once, and only while who offered it could still give it."""
     if user.email != invitation.email:
         raise NotInvited
+    # Taken in turns with a change of the inviter's role, which locks the same row.
+    Account.objects.select_for_update().get(pk=invitation.account_id)
     _end(invitation)
     inviter = Membership.objects.filter(
         account=invitation.account_id, user=invitation.invited_by_id
