@@ -22,7 +22,7 @@ from sending.courier import Courier
 from sending.models import Recipient
 from tests.factories.cast import Cast, make_cast, make_domain
 from tests.factories.emails import make_email
-from tests.mtas import exim, opensmtpd, postfix
+from tests.mtas.servers import MTAS
 from tests.mtas.ways import Relay, free_port, room
 from tests.roles import as_role
 from tests.sending.deliveries import To, records_of
@@ -31,7 +31,6 @@ from tests.smtp_sink import Script, SmtpSink
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-MTAS = {"postfix": postfix, "exim": exim, "opensmtpd": opensmtpd}
 ARRIVES_SECONDS = 20
 FILE = bytes(range(256)) * 400
 NAME = "Grüße 🐝.bin"

@@ -6,32 +6,28 @@ Run by `make mtas`, not with the suite: the servers are Debian's own.
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
 import pytest
-from django.db import connections
 
 from queensmtp.tenancy import tenant
 from sending import actions, courier, transports
 from sending.mailrooms import Limits, Port
 from sending.models import Recipient
-from sending.submission_port import SubmissionMailroom
 from tests.factories.cast import make_cast, make_domain
 from tests.factories.keys import make_key
-from tests.mtas import exim, opensmtpd, postfix
+from tests.mtas.servers import MTAS
 from tests.mtas.ways import Relay, free_port, room
 from tests.roles import as_role
 from tests.sending.conversations import close_all
 from tests.sending.deliveries import To, delivering_to_sink
 from tests.sending.returns import listening
-from tests.sending.running import running
+from tests.sending.running import submitting
 from tests.sending.test_attacks_dialogue import numbers_of, submit_all
 from tests.smtp_sink import SmtpSink
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-MTAS = {"postfix": postfix, "exim": exim, "opensmtpd": opensmtpd}
 COUNT = 300
 RECIPIENTS = 2
 QUIET_SECONDS = 5
@@ -40,10 +36,8 @@ ARRIVE_SECONDS = 120.0
 
 @pytest.fixture
 def door() -> Iterator[int]:
-    with ThreadPoolExecutor(1) as executor:
-        with running(Port("localhost", Limits(100_000)), SubmissionMailroom(executor)) as number:
-            yield number
-        executor.submit(connections.close_all).result()
+    with submitting(Port("localhost", Limits(100_000))) as number:
+        yield number
     close_all()
 
 

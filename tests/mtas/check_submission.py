@@ -6,29 +6,25 @@ Run by `make mtas`, not with the suite: the servers are Debian's own.
 import smtplib
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from django.db import connections
 
 from auditlog.models import Entry
 from queensmtp.tenancy import tenant
 from sending import serializers, smtp_server
 from sending.mailrooms import Limits, Port
 from sending.models import Message
-from sending.submission_port import SubmissionMailroom
 from tests.certificates import Authority
 from tests.factories.cast import Cast, make_cast, make_domain
 from tests.factories.keys import make_key
-from tests.mtas import exim, opensmtpd, postfix
+from tests.mtas.servers import MTAS
 from tests.mtas.ways import Smarthost, free_port, room
-from tests.sending.running import running
+from tests.sending.running import submitting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-MTAS = {"postfix": postfix, "exim": exim, "opensmtpd": opensmtpd}
 ARRIVES_SECONDS = 20
 TEXT = ".\r\n..\r\n.x\r\nGrüße 🐝\r\n" + "x" * 900 + "\r\n"
 
@@ -51,10 +47,8 @@ def door(request: pytest.FixtureRequest, authority: Authority) -> Iterator[tuple
     is_implicit: bool = request.param
     tls = smtp_server.tls_context(*authority.issue("localhost", "127.0.0.1"))
     port = Port("localhost", Limits(100_000), tls=tls, is_implicit_tls=is_implicit, needs_tls=True)
-    with ThreadPoolExecutor(1) as executor:
-        with running(port, SubmissionMailroom(executor)) as number:
-            yield number, is_implicit
-        executor.submit(connections.close_all).result()
+    with submitting(port) as number:
+        yield number, is_implicit
 
 
 @pytest.mark.parametrize("mta", MTAS.values(), ids=MTAS)

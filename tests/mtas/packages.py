@@ -13,8 +13,9 @@ def unpacked(package: str) -> Path:
     """The folder that holds the files of a package, downloaded when it is not there yet."""
     folder = FOLDER / package
     if not folder.exists():
-        archive = _downloaded(package)
-        _run("dpkg", "-x", str(archive), str(folder))
+        archive, partial = _downloaded(package), FOLDER / f"{package}.partial"
+        _run("dpkg", "-x", str(archive), str(partial))
+        partial.rename(folder)
         archive.unlink()
     return folder
 

@@ -3,11 +3,15 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+
+from django.db import connections
 
 from sending import smtp_server
 from sending.mailrooms import Mailroom, Port
 from sending.smtp_server import Listener
+from sending.submission_port import SubmissionMailroom
 
 
 @contextmanager
@@ -30,3 +34,12 @@ async def _shut(listener: Listener) -> None:
     await listener.stop()
     await asyncio.sleep(0.01)
     await asyncio.get_running_loop().shutdown_default_executor()
+
+
+@contextmanager
+def submitting(port: Port) -> Iterator[int]:
+    """The submission mailroom behind a port, with one thread that asks the database."""
+    with ThreadPoolExecutor(1) as executor:
+        with running(port, SubmissionMailroom(executor)) as number:
+            yield number
+        executor.submit(connections.close_all).result()

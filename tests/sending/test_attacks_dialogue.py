@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connections
 
 from queensmtp.tenancy import tenant
 from sending import actions, smtp_server, transports
@@ -27,7 +26,7 @@ from tests.factories.keys import make_key
 from tests.roles import as_role
 from tests.sending.conversations import Conversation, close_all
 from tests.sending.deliveries import To
-from tests.sending.running import running
+from tests.sending.running import running, submitting
 from tests.smtp_sink import SmtpSink
 
 
@@ -40,10 +39,8 @@ def _closed() -> Iterator[None]:
 @pytest.fixture
 def door() -> Iterator[int]:
     """Our submission port, without the TLS that would only make it slower."""
-    with ThreadPoolExecutor(1) as executor:
-        with running(Port("localhost", Limits(100_000)), SubmissionMailroom(executor)) as number:
-            yield number
-        executor.submit(connections.close_all).result()
+    with submitting(Port("localhost", Limits(100_000))) as number:
+        yield number
 
 
 @pytest.fixture

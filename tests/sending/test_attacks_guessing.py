@@ -5,11 +5,9 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.conf import settings
-from django.db import connections
 
 from apikeys import tokens
 from apikeys.tokens import Environment
@@ -18,12 +16,11 @@ from queensmtp import valkey
 from queensmtp.tenancy import tenant
 from sending import submission_port
 from sending.mailrooms import Client, Limits, Port
-from sending.submission_port import SubmissionMailroom
 from tests.console import get, sign_in, text
 from tests.factories.cast import Cast
 from tests.factories.keys import bearer, make_key
 from tests.sending.conversations import Conversation, close_all
-from tests.sending.running import running
+from tests.sending.running import submitting
 
 TRIES = 1_000
 
@@ -37,10 +34,8 @@ def _closed() -> Iterator[None]:
 @pytest.fixture
 def door() -> Iterator[int]:
     """Our submission port, without the TLS that would only make it slower."""
-    with ThreadPoolExecutor(1) as executor:
-        with running(Port("localhost", Limits(100_000)), SubmissionMailroom(executor)) as number:
-            yield number
-        executor.submit(connections.close_all).result()
+    with submitting(Port("localhost", Limits(100_000))) as number:
+        yield number
 
 
 def auth(password: str) -> bytes:
