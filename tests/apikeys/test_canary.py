@@ -86,8 +86,9 @@ class Scene:
             content_type="application/json",
             headers={"authorization": f"Bearer {self.token}", **(headers or {})},
         )
+        text = b"".join(response).decode()
         is_mail_read_back = path.startswith("/v1/emails") and response.status_code == 200
-        self.answers.append("" if is_mail_read_back else f"{response.headers}\n{response.text}")
+        self.answers.append("" if is_mail_read_back else f"{response.headers}\n{text}")
         return response.status_code
 
 
