@@ -18,7 +18,7 @@ from django.conf import settings
 
 from queensmtp.errors import RequestTimedOut, body_of
 from queensmtp.ids import new_id
-from queensmtp.together import Desk, Done, settle
+from queensmtp.together import Desk, Done, Elsewhere, settle
 from queensmtp.wsgi import application as django
 
 # Each holds a database connection.
@@ -119,7 +119,10 @@ async def _answered(environ: WSGIEnvironment, size: int) -> tuple[int, Headers, 
     if asked == SENDS_ONE and size <= IN_A_GROUP_AT_MOST_BYTES:
         future: asyncio.Future[tuple[int, Headers, bytes | _File]] = loop.create_future()
         _desk.submit(lambda: _answer(environ), future)
-        return await future
+        try:
+            return await future
+        except Elsewhere:
+            environ["wsgi.input"].seek(0)
     return await loop.run_in_executor(_threads, _answer, environ)
 
 

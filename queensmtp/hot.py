@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 Params = Sequence[Any] | Mapping[str, Any]
 # SQLSTATE classes of a connection that ended: the server did not say that it undid anything.
 ENDED = ("08", "57")
+LOCK_NOT_AVAILABLE = "55P03"
 
 
 def may_be_done(error: Exception) -> bool:
@@ -22,6 +23,11 @@ def may_be_done(error: Exception) -> bool:
         return False
     state = getattr(error.__cause__, "sqlstate", None)
     return state is None or state.startswith(ENDED)
+
+
+def waited_too_long(error: Exception) -> bool:
+    """Whether somebody else held a lock for longer than a connection waits."""
+    return getattr(error.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE
 
 
 def plan_once(connection: BaseDatabaseWrapper, **_: Any) -> None:
@@ -60,4 +66,4 @@ def _executed(sql: str, params: Params) -> Iterator["psycopg.Cursor[tuple[Any, .
         yield cursor
 
 
-__all__ = ["DatabaseError", "execute", "fetch_all", "fetch_one", "may_be_done"]
+__all__ = ["DatabaseError", "execute", "fetch_all", "fetch_one", "may_be_done", "waited_too_long"]

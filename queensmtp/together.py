@@ -19,6 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar, Union
 
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from greenlet import getcurrent, greenlet
 
 from queensmtp import hot
@@ -47,6 +48,37 @@ class Alone(Enum):
 
 
 ALONE = Alone.ALONE
+# A lock of one account must not keep the mail of all others waiting, nor hold a thread for ever.
+DESK_WAITS_MILLISECONDS, OTHERS_WAIT_MILLISECONDS = 250, 10_000
+# So many may find a lock held, one after the other; the others of their group do not try.
+LEFT_AT_MOST = 2
+
+
+class Elsewhere(BaseException):
+    """This call is to be run anew, whole, where nobody has to wait for it.
+
+    No error, so that nothing on its way out answers it."""
+
+
+# In the thread of a desk, whichever of its greenlets runs.
+_here = threading.local()
+
+
+def is_at_desk() -> bool:
+    return getattr(_here, "is_desk", False)
+
+
+def wait_briefly(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """When a connection is made: how long it waits for what somebody else has locked."""
+    milliseconds = DESK_WAITS_MILLISECONDS if is_at_desk() else OTHERS_WAIT_MILLISECONDS
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {milliseconds}")
+
+
+def leave() -> None:
+    """Called before what may take long, or after what did: others wait at the same desk."""
+    if is_at_desk():
+        raise Elsewhere
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -156,36 +188,44 @@ class _Group:
         first = min((one.asks[0] for one in asking if one.asks), key=lambda one: one.step)
         those = [one for one in asking if one.asks and one.asks[0] is first]
         asked = [one.asks[1] for one in those if one.asks]
-        for member, ask in zip(those, _answers(first, asked), strict=True):
+        left = 0
+        for member, (is_known, ask) in zip(those, _answers(first, asked), strict=True):
             try:
-                answer = ask()
+                # Each of those may have waited: the rest would, one after the other. What is
+                # known was done, and must not be done anew.
+                answer = ask() if is_known or left < LEFT_AT_MOST else _raise(Elsewhere())
+            except Elsewhere as error:
+                left += 1
+                member.failed(error)
             except Exception as error:  # noqa: BLE001 - it is the member's own
                 member.failed(error)
             else:
                 member.told(answer)
 
 
-def _answers(question: Question[Any, Any], asked: Sequence[Any]) -> Sequence[Call]:
-    """How each gets its answer. If the database was lost nobody asks again: it may be done."""
+def _answers(question: Question[Any, Any], asked: Sequence[Any]) -> Sequence[tuple[bool, Call]]:
+    """How each gets its answer, and whether it is known. If the database was lost nobody asks
+    again: it may be done."""
+    alone = [(False, partial(question.for_one, one)) for one in asked]
     if len(asked) > 1:
         try:
             answers = question.for_many(asked)
             return [
-                partial(question.for_one, one) if answer is ALONE else partial(_same, answer)
-                for one, answer in zip(asked, answers, strict=True)
+                one if answer is ALONE else (True, partial(_same, answer))
+                for one, answer in zip(alone, answers, strict=True)
             ]
         except Exception as error:  # noqa: BLE001 - each asks again, or is told
             if hot.may_be_done(error):
-                return [partial(_raise, error)] * len(asked)
+                return [(True, partial(_raise, error))] * len(asked)
             logger.warning("group_asks_one_by_one", extra={"error": type(error).__name__})
-    return [partial(question.for_one, one) for one in asked]
+    return alone
 
 
 def _same(answer: Any) -> Any:
     return answer
 
 
-def _raise(error: Exception) -> Any:
+def _raise(error: BaseException) -> Any:
     raise error
 
 
@@ -227,6 +267,7 @@ class Desk:
                 self._thread.start()
 
     def _work(self) -> None:
+        _here.is_desk = True
         while True:
             try:
                 _run(self._take(), self._hand_over)

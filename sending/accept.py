@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import OperationalError
+
 from apikeys.policy import KeyRecord
 from auditlog import entries
 from auditlog.entries import Entry
-from queensmtp import bell, hot, tenancy
+from queensmtp import bell, hot, tenancy, together
 from queensmtp.actors import Actor, Target
 from queensmtp.errors import InvalidApiKey
 from queensmtp.ratelimit import Verdict
@@ -83,7 +85,12 @@ def unit_of_work(drafts: list[Draft], key: KeyRecord) -> AbstractContextManager[
 
 
 def _store_one(order: Order) -> Counts:
-    return quota_counters.spend(order.spending, lambda: _store(order))
+    try:
+        return quota_counters.spend(order.spending, lambda: _store(order))
+    except OperationalError as error:
+        if hot.waited_too_long(error):
+            together.leave()
+        raise
 
 
 def _store_many(orders: Sequence[Order]) -> list[Counts | Alone]:

@@ -19,7 +19,7 @@ from django.db import transaction
 from apikeys.policy import KeyRecord
 from auditlog.entries import Entry
 from auditlog.entries import many_params as many_entry_params
-from queensmtp import hot
+from queensmtp import hot, together
 from queensmtp.actors import Actor
 from sending import rows, statements
 from sending.gates import Idempotency
@@ -75,12 +75,18 @@ def store(orders: Sequence[Order]) -> dict[UUID, Counts]:
             raise
     # The pile that failed is left to be stored one by one, the others need not be.
     stored: dict[UUID, Counts] = {}
+    held: set[UUID] = set()
     for pile in piles if len(piles) > 1 else []:
+        account_id = pile[0].key.account_id
+        if account_id in held or len(held) == together.LEFT_AT_MOST:
+            continue
         try:
             stored |= _commit([pile])
         except Exception as error:
             if hot.may_be_done(error):
                 raise
+            if hot.waited_too_long(error):
+                held.add(account_id)
     return stored
 
 

@@ -18,7 +18,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apikeys.models import ApiKey
-from queensmtp import bell, hot, tenancy
+from queensmtp import bell, hot, tenancy, together
 from queensmtp.ids import lowest_id_at
 from sending import sandbox
 from sending.errors import DailyQuotaExceeded, MonthlyQuotaExceeded
@@ -82,6 +82,8 @@ def spend(spending: Spending | None, store: Callable[[], Answer]) -> Answer:
     try:
         return _refusing(spending, store)
     except _NoCounter:
+        # Counting the messages of a large account takes its time.
+        together.leave()
         _open(spending)
     return _refusing(spending, store)
 

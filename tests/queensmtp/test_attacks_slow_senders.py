@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from queensmtp import asgi
+from queensmtp import asgi, together
 
 Message = dict[str, Any]
 
@@ -102,6 +102,25 @@ def test_a_body_without_a_declared_length_is_read(monkeypatch: pytest.MonkeyPatc
     asyncio.run(converse(scope(headers=declared), [b"ab" * 1_000_000, b"c"]))
 
     assert taken == [("2000001", b"ab" * 1_000_000 + b"c")]
+
+
+def test_what_would_keep_others_waiting_is_begun_anew_in_a_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[bytes] = []
+
+    def django(environ: Any, start: Callable[..., object]) -> list[bytes]:
+        taken.append(environ["wsgi.input"].read())
+        together.leave()
+        start("200 OK", [])
+        return [b"{}"]
+
+    monkeypatch.setattr(asgi, "django", django)
+
+    sent = asyncio.run(converse(scope(path="/v1/emails"), [b"ab"]))
+
+    assert sent[0]["status"] == 200
+    assert taken == [b"ab", b"ab"]
 
 
 @pytest.mark.django_db

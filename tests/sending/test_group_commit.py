@@ -1,8 +1,11 @@
 """Requests that come at once are stored by one commit, and each is answered as if it were alone."""
 
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -20,10 +23,11 @@ from contacts.models import Origin
 from domains import senders
 from queensmtp import addresses, together
 from queensmtp.tenancy import tenant
-from queensmtp.together import Desk
-from sending import group_commit, rows
+from queensmtp.together import Desk, Elsewhere
+from sending import group_commit, quota_counters, quotas, rows
 from sending.group_commit import Order
 from sending.models import IdempotentRequest, Message, Recipient
+from sending.quotas import Spending
 from sending.rows import Draft
 from tests.factories.cast import Cast, make_cast, make_domain
 from tests.factories.keys import bearer, make_key
@@ -66,6 +70,11 @@ def answers(*calls: together.Call) -> list[Any]:
 
 def statuses(*calls: together.Call) -> list[int]:
     return [response.status_code for response in answers(*calls)]
+
+
+def spending_of(account: Account) -> Spending:
+    bound = quotas.of_account(account.pk, account.plan)
+    return Spending(account.pk, bound, 1, datetime.now(UTC).date())
 
 
 def subjects(account: Account) -> list[str]:
@@ -341,6 +350,68 @@ def test_scheduled_mail_goes_with_the_others(cast: Cast) -> None:
     with tenant(cast.hive.pk):
         states = Recipient.objects.order_by("state").values_list("state", flat=True)
         assert list(states) == ["queued", "queued", "scheduled", "scheduled"]
+
+
+@pytest.fixture
+def at_a_desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(together._here, "is_desk", True, raising=False)
+    together.wait_briefly(connection)
+    yield
+    connection.close()
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE app")
+
+
+@contextmanager
+def locked(table: str, account: Account) -> Iterator[None]:
+    """What is of an account, as if another transaction had it in its hands."""
+    url = os.environ["DATABASE_ADMIN_URL"].replace("postgres://", "postgresql://", 1)
+    with psycopg.connect(url, dbname=connection.settings_dict["NAME"]) as other:
+        other.execute(f"SELECT 1 FROM {table} WHERE account_id = %s FOR UPDATE", [account.pk])
+        yield
+        other.rollback()
+
+
+def ends(*calls: together.Call) -> list[Any]:
+    """The status of each, or that it went elsewhere."""
+    futures = together.run(calls)
+    return [
+        "elsewhere" if isinstance(one.exception(), Elsewhere) else one.result().status_code
+        for one in futures
+    ]
+
+
+@pytest.mark.usefixtures("at_a_desk")
+def test_a_lock_on_one_account_keeps_the_others_for_a_moment_only(
+    cast: Cast, settings: Any
+) -> None:
+    _, theirs = make_key(cast.wasp)
+    tokens = [make_key(cast.hive)[1] for _ in range(6)]
+    once = sending(tokens[0], headers={"Idempotency-Key": "order-17"}, scheduled_at="in 1 hour")
+    settings.DAILY_QUOTAS = {cast.hive.plan: 100}
+    with tenant(cast.hive.pk):
+        quota_counters._open(spending_of(cast.hive))
+    with tenant(cast.wasp.pk):
+        quota_counters._open(spending_of(cast.wasp))
+    held = [sending(token) for token in tokens for _ in range(5)]
+    began = time.monotonic()
+    with locked("sending_quotacounter", cast.hive):
+        found = ends(*held, once, *[sending(theirs, sender="a@wasp.example")] * 5)
+
+    assert time.monotonic() - began < 4
+    assert set(found[:-5]) == {"elsewhere"}
+    assert found[-5:] == [202] * 5
+    assert subjects(cast.hive) == []
+    assert ends(*held[:3]) == [202] * 3
+
+
+@pytest.mark.usefixtures("at_a_desk")
+def test_the_counting_for_a_new_quota_keeps_nobody_waiting(cast: Cast, settings: Any) -> None:
+    settings.DAILY_QUOTAS = {cast.hive.plan: 100}
+    _, token = make_key(cast.hive)
+
+    assert ends(*[sending(token)] * 2) == ["elsewhere"] * 2
+    assert ends(sending(token)) == ["elsewhere"]
 
 
 def in_a_thread(desk: Desk, call: together.Call) -> Any:
