@@ -87,6 +87,7 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_ROUTES = {
     "sending.tasks.*": {"queue": "send"},
+    "sending.tasks.drop_contents": {"queue": "records"},
     "webhooks.tasks.*": {"queue": "webhooks"},
     "auditlog.tasks.*": {"queue": "records"},
     # Only the worker of this queue can sign.
@@ -127,6 +128,7 @@ SWEEPS = {
         ("auditlog.tasks.expire_exports", 600.0),
         ("auditlog.tasks.push_streams", 2.0),
         ("auditlog.tasks.erase_due", 10.0),
+        ("sending.tasks.drop_contents", 60.0),
         ("auditlog.tasks.prune_due", 3600.0),
         ("accounts.tasks.carry_plan_days", 60.0),
         ("apikeys.tasks.gather_use", 5.0),
@@ -304,6 +306,7 @@ RECIPIENTS_MAX = read.number("RECIPIENTS_MAX", default=50, at_least=1)
 BATCH_MAX = read.number("BATCH_MAX", default=100, at_least=1)
 if BATCH_MAX > 1_000:
     raise ImproperlyConfigured("BATCH_MAX is over 1000: set it to 1000 or less.")
+MESSAGE_CONTENT_DAYS = read.number("MESSAGE_CONTENT_DAYS", default=30, at_least=0)
 ATTACHMENT_LINK_SECONDS = read.number("ATTACHMENT_LINK_SECONDS", default=3_600, at_least=1)
 IDEMPOTENCY_HOURS = read.number("IDEMPOTENCY_HOURS", default=24, at_least=1)
 HELO_NAME = os.environ.get("HELO_NAME", "localhost")

@@ -20,6 +20,8 @@ class Event(StrEnum):
     RESUMED = "sending.resumed"
     WARM_UP_BEGUN = "sending.warm_up_begun"
     WARM_UP_ENDED = "sending.warm_up_ended"
+    CONTENT_DAYS_CHANGED = "content_retention.changed"
+    CONTENT_DROPPED = "content_retention.applied"
     QUOTA_REACHED = "quota.reached"
     USAGE_READ = "usage.read"
 
@@ -43,5 +45,7 @@ SENTENCES: dict[str, str] = {
     Event.WARM_UP_BEGUN: "began the warm-up of {target}",
     Event.WARM_UP_ENDED: "ended the warm-up of {target}",
     Event.USAGE_READ: "looked up what is used of the quotas",
+    Event.CONTENT_DAYS_CHANGED: "changed how long the contents of messages are kept",
+    Event.CONTENT_DROPPED: "dropped the contents of messages past their days",
     Event.QUOTA_REACHED: "found the quota of {target} nearly or wholly used up",
 }

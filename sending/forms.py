@@ -126,6 +126,15 @@ class HoldForm(forms.Form):
         return given
 
 
+class ContentDaysForm(forms.Form):
+    days = forms.IntegerField(
+        label="Days",
+        min_value=0,
+        max_value=365,
+        help_text="0 keeps them until every recipient has its end state. At most 365.",
+    )
+
+
 def _first_id_of(day: Any) -> UUID:
     """Ids are made in the order of time, so a day is a range of ids, and of partitions."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)

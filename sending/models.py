@@ -303,6 +303,20 @@ class MtaStsPolicy(models.Model):
         )
 
 
+class ContentRetention(models.Model):
+    """For how long an account keeps the contents of its messages, and how far they were dropped."""
+
+    account_id = models.UUIDField(primary_key=True)
+    # None: MESSAGE_CONTENT_DAYS.
+    days = models.PositiveSmallIntegerField(null=True)
+    # Of what was accepted before, no contents are left.
+    dropped_before = models.DateTimeField(null=True)
+    looked_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.account_id}: {self.days} days"
+
+
 class QuotaCounter(models.Model):
     """What an account, or a key and its successors, accepted in a day or a month.
 

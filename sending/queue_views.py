@@ -13,8 +13,8 @@ from accounts.roles import Right
 from domains.models import Domain
 from queensmtp.console import requires_right
 from queensmtp.errors import ApiError
-from sending import holds, warmup
-from sending.forms import HoldForm
+from sending import content_retention, holds, warmup
+from sending.forms import ContentDaysForm, HoldForm
 from sending.models import Hold, HoldKind, Warmup
 
 SECTION = "queue"
@@ -77,14 +77,35 @@ def end_warm_up(request: ConsoleRequest, domain_id: UUID) -> HttpResponse:
     return redirect("queue")
 
 
-def _page(request: ConsoleRequest, form: HoldForm, *, status: int = 200) -> HttpResponse:
+@require_POST
+@requires_right(Right.ACCOUNT_WRITE)
+def keep_contents(request: ConsoleRequest) -> HttpResponse:
+    form = ContentDaysForm(request.POST)
+    if not form.is_valid():
+        return _page(request, HoldForm(), days_form=form, status=422)
+    days = form.cleaned_data["days"]
+    content_retention.keep_for(by=request.actor, days=days)
+    messages.success(request, f"Contents are kept for {days} day{'' if days == 1 else 's'}.")
+    return redirect("queue")
+
+
+def _page(
+    request: ConsoleRequest,
+    form: HoldForm,
+    *,
+    days_form: ContentDaysForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
     account_id, today = request.account.pk, timezone.now().date()
+    content_days = content_retention.days_of(account_id)
     counts = holds.waiting_counts(account_id, limit=COUNTED)
     warmups = Warmup.objects.filter(account_id=account_id).select_related("domain")
     domains = Domain.objects.verified().filter(account_id=account_id)
     context = {
         "section": SECTION,
         "form": form,
+        "content_days": content_days,
+        "days_form": days_form or ContentDaysForm(initial={"days": content_days}),
         "counts": counts,
         "total": sum(counts.values()),
         "is_bounded": sum(counts.values()) >= COUNTED,

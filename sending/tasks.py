@@ -2,7 +2,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from queensmtp import bell
-from sending import actions, destinations, quota_warnings, scheduling
+from sending import actions, content_retention, destinations, quota_warnings, scheduling
 from sending.accept import DELIVER_TASK
 from sending.quota_counters import WARN_TASK
 
@@ -27,6 +27,11 @@ def warn_of_quotas() -> int:
 @shared_task(name="sending.tasks.forget_quotas")
 def forget_quotas() -> int:
     return quota_warnings.forget(now=timezone.now())
+
+
+@shared_task(name="sending.tasks.drop_contents")
+def drop_contents() -> int:
+    return content_retention.drop_due(now=timezone.now())
 
 
 @shared_task(name="sending.tasks.forget_idempotency")

@@ -64,6 +64,7 @@ console_urlpatterns = [
     path("console/queue", queue_views.queue_page, name="queue"),
     path("console/queue/holds", queue_views.hold, name="hold"),
     path("console/queue/holds/<uuid:hold_id>/let-go", queue_views.let_go, name="hold_let_go"),
+    path("console/queue/contents", queue_views.keep_contents, name="keep_contents"),
     path("console/queue/warm-ups", queue_views.begin_warm_up, name="warm_up"),
     path(
         "console/queue/warm-ups/<uuid:domain_id>/end", queue_views.end_warm_up, name="warm_up_end"
