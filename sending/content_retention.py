@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
@@ -43,7 +42,7 @@ WHERE m.account_id = %(account)s AND m.id = due.id
 
 def days_of(account_id: UUID) -> int:
     found = ContentRetention.objects.filter(pk=account_id).first()
-    return settings.MESSAGE_CONTENT_DAYS if found is None or found.days is None else found.days
+    return (found or ContentRetention()).days_that_hold
 
 
 @transaction.atomic
@@ -94,7 +93,7 @@ def _drop_some(account_id: UUID, now: datetime) -> int:
         kept = locked.filter(pk=account_id).first()
         if kept is None:
             return 0
-        moment = now - timedelta(days=days_of(account_id))
+        moment = now - timedelta(days=kept.days_that_hold)
         count = _dropped(kept, moment)
         if count:
             audit.record(

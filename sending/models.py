@@ -1,5 +1,6 @@
 from datetime import datetime
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
@@ -315,6 +316,11 @@ class ContentRetention(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account_id}: {self.days} days"
+
+    @property
+    def days_that_hold(self) -> int:
+        default: int = settings.MESSAGE_CONTENT_DAYS
+        return default if self.days is None else self.days
 
 
 class QuotaCounter(models.Model):
