@@ -71,9 +71,11 @@ class Round:
 
     def _fill(self) -> int:
         """Claim where places are free, unless the last claim has just found all that is due."""
+        if not self._backlog.wants_more:
+            return 0
         crowded = self._backlog.crowded_accounts()
         not_before = self._look_for_others_at if crowded else self._claim_at
-        if not self._backlog.wants_more or (self._running and time.monotonic() < not_before):
+        if self._running and time.monotonic() < not_before:
             return 0
         claimed_count = self._claim(crowded)
         if crowded:
