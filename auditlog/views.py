@@ -27,7 +27,7 @@ from auditlog.forms import FilterForm, SaveViewForm
 from auditlog.models import Entry, Head, Leaf, SavedView
 from queensmtp.console import SeatedRequest, requires_right
 from queensmtp.errors import ApiError
-from queensmtp.pagination import Page, read_cursor
+from queensmtp.pagination import Page, read_cursor, turns
 
 SECTION = "audit"
 ROWS = 50
@@ -63,8 +63,7 @@ def _list_page(request: SeatedRequest, *, is_verified: bool) -> HttpResponse:
             "section": SECTION,
             "form": form,
             "rows": list(_rows(shown.rows, indexes)),
-            "older": _older(request, shown),
-            "newer": _newer(request, shown),
+            **turns(shown, request.GET),
             "chips": _chips(form),
             "head": Head.objects.filter(account_id=account_id).first(),
             "days": retention.days_of(account_id),
@@ -180,16 +179,6 @@ def _page(request: SeatedRequest, filters: Filters | None, account_id: UUID) -> 
 def _rows(entries: Iterable[Entry], indexes: dict[UUID, int]) -> Iterable[Row]:
     for entry in entries:
         yield Row(entry=entry, sentence=sentence_for(entry), leaf_index=indexes.get(entry.id))
-
-
-def _older(request: SeatedRequest, shown: Page[Entry]) -> UUID | None:
-    is_more = shown.has_more or "before" in request.GET
-    return shown.rows[-1].id if shown.rows and is_more else None
-
-
-def _newer(request: SeatedRequest, shown: Page[Entry]) -> UUID | None:
-    is_more = "after" in request.GET or ("before" in request.GET and shown.has_more)
-    return shown.rows[0].id if shown.rows and is_more else None
 
 
 def _chips(form: FilterForm) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ from contacts.forms import AddForm, ImportForm, RemoveForm, SuppressionFilterFor
 from contacts.models import Suppression, SuppressionQuerySet
 from queensmtp.console import requires_right
 from queensmtp.errors import ApiError
-from queensmtp.pagination import Page, page, read_cursor
+from queensmtp.pagination import Page, page, read_cursor, turns
 
 SECTION = "suppressions"
 ROWS = 50
@@ -41,8 +41,7 @@ def suppression_list(request: ConsoleRequest) -> HttpResponse:
             "form": form,
             "chips": form.chips(),
             "rows": [(row, row.is_standing(now)) for row in shown.rows],
-            "older": shown.rows[-1].pk if shown.rows and _is_older(request, shown) else None,
-            "newer": shown.rows[0].pk if shown.rows and _is_newer(request, shown) else None,
+            **turns(shown, request.GET),
         },
     )
 
@@ -147,14 +146,6 @@ def _page(request: ConsoleRequest, form: SuppressionFilterForm) -> Page[Suppress
         return page(form.narrow(_own(request)), cursor)
     except ApiError as refusal:
         raise BadRequest(refusal.message) from refusal
-
-
-def _is_older(request: ConsoleRequest, shown: Page[Suppression]) -> bool:
-    return shown.has_more or "before" in request.GET
-
-
-def _is_newer(request: ConsoleRequest, shown: Page[Suppression]) -> bool:
-    return "after" in request.GET or ("before" in request.GET and shown.has_more)
 
 
 def _left_out(read: Read) -> str:

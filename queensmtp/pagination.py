@@ -62,14 +62,14 @@ def page(rows: QuerySet[Row], cursor: Cursor, *, by: str = "pk") -> Page[Row]:
     return Page(rows=older[: cursor.limit], has_more=len(older) > cursor.limit)
 
 
-def turns(page_: Page[Row], query: Mapping[str, str]) -> dict[str, UUID | None]:
+def turns(page_: Page[Row], query: Mapping[str, str], *, by: str = "pk") -> dict[str, UUID | None]:
     """The cursors of a console page's buttons, `older` and `newer`; None where nothing is left."""
     came_from_older, came_from_newer = "before" in query, "after" in query
     has_older = page_.has_more or came_from_older
     has_newer = came_from_newer or (came_from_older and page_.has_more)
     return {
-        "older": page_.rows[-1].pk if page_.rows and has_older else None,
-        "newer": page_.rows[0].pk if page_.rows and has_newer else None,
+        "older": getattr(page_.rows[-1], by) if page_.rows and has_older else None,
+        "newer": getattr(page_.rows[0], by) if page_.rows and has_newer else None,
     }
 
 

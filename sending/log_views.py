@@ -14,7 +14,7 @@ from apikeys.models import ApiKey
 from auditlog.models import Entry
 from queensmtp.console import requires_right
 from queensmtp.errors import ApiError
-from queensmtp.pagination import Page, page, read_cursor
+from queensmtp.pagination import Page, page, read_cursor, turns
 from sending import request_log
 from sending.forms import RequestFilterForm
 
@@ -29,8 +29,6 @@ def request_list(request: ConsoleRequest) -> HttpResponse:
     shown = _page(request, form)
     keys = ApiKey.objects.in_bulk({entry.key_id for entry in shown.rows if entry.key_id})
     rows = [(request_log.request_of(entry), keys.get(entry.key_id)) for entry in shown.rows]
-    has_older = shown.has_more or "before" in request.GET
-    has_newer = "after" in request.GET or ("before" in request.GET and shown.has_more)
     return render(
         request,
         "sending/requests.html",
@@ -39,8 +37,7 @@ def request_list(request: ConsoleRequest) -> HttpResponse:
             "form": form,
             "chips": form.chips(),
             "rows": rows,
-            "older": shown.rows[-1].id if shown.rows and has_older else None,
-            "newer": shown.rows[0].id if shown.rows and has_newer else None,
+            **turns(shown, request.GET),
         },
     )
 

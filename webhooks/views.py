@@ -12,7 +12,7 @@ from accounts.roles import Right
 from accounts.stepup import requires_step_up
 from queensmtp.console import requires_right
 from queensmtp.errors import ApiError
-from queensmtp.pagination import Page, page, read_cursor
+from queensmtp.pagination import Page, page, read_cursor, turns
 from webhooks import actions, secret_actions
 from webhooks.catalogue import CATALOGUE
 from webhooks.forms import DeliveryFilterForm, EndpointForm, ResendForm, RotateForm, TestForm
@@ -58,8 +58,6 @@ def webhook_create(request: ConsoleRequest) -> HttpResponse:
 def webhook_detail(request: ConsoleRequest, webhook_id: UUID) -> HttpResponse:
     endpoint = get_endpoint(request, webhook_id)
     shown = _deliveries(request, endpoint)
-    has_before, has_after = "before" in request.GET, "after" in request.GET
-    is_older, is_newer = shown.has_more or has_before, has_after or (has_before and shown.has_more)
     return render(
         request,
         "webhooks/detail.html",
@@ -69,8 +67,7 @@ def webhook_detail(request: ConsoleRequest, webhook_id: UUID) -> HttpResponse:
             "filter_form": DeliveryFilterForm(request.GET),
             "status": request.GET.get("status", ""),
             "rows": shown.rows,
-            "older": shown.rows[-1].event_id if shown.rows and is_older else None,
-            "newer": shown.rows[0].event_id if shown.rows and is_newer else None,
+            **turns(shown, request.GET, by="event_id"),
             "outgoing": _outgoing_secrets(endpoint),
             "resend_form": ResendForm(),
             "test_form": TestForm(),
